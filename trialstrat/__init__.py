@@ -1,0 +1,1 @@
+"""Executable trial stratification: from a cohort to criteria and a report."""

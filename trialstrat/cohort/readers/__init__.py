@@ -1,0 +1,1 @@
+"""One file per format; the only place that opens data files."""

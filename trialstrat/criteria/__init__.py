@@ -1,0 +1,1 @@
+"""Who should be eligible: executable criteria and their price."""

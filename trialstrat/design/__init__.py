@@ -1,0 +1,1 @@
+"""The next trial: events, sample size, power, group-sequential designs."""

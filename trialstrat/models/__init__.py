@@ -1,0 +1,1 @@
+"""Prognostic models: one adapter per engine, tuning in nested cross-validation, held-out evaluation."""

@@ -1,0 +1,1 @@
+"""What the study declares: typed protocol, loading with line numbers, linting."""

@@ -1,0 +1,372 @@
+"""What a study declares, as immutable typed objects. Unknown keys are refused; no data are touched here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
+Value = str | int | float | bool
+TimeUnit = Literal["days", "weeks", "months", "years"]
+VariableKind = Literal["continuous", "categorical", "ordinal"]
+Engine = Literal["clinical_cox", "penalised_cox", "forest", "boosting", "weibull_aft"]
+FeatureSet = Literal["clinical", "molecular", "combined"]
+
+
+class Declared(BaseModel):
+    """Base of everything typed by people: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
+
+
+class Source(Declared):
+    """One table: a file beside the protocol, or a data set that an installed package ships."""
+
+    name: Name
+    file: str | None = Field(None, description="Path relative to the data folder (default: the protocol's folder).")
+    dataset: str | None = Field(None, description="Packaged data set, for instance scikit-survival/gbsg2.")
+    id: str | None = Field(None, description="Column with the patient id; 'row' numbers the rows of the file.")
+    delimiter: str | None = Field(None, description="Field separator; found by looking when absent.")
+    decimal: Literal[".", ","] | None = None
+    encoding: str = "utf-8"
+    sheet: str | None = Field(None, description="Sheet of an Excel workbook.")
+    missing: tuple[str, ...] = Field((), description="Codes that mean missing, beside the empty field.")
+    rename: dict[str, str] = Field(default_factory=dict, description="New column names by old ones.")
+    normalise: bool = Field(False, description="Trim blanks and unify Unicode in text levels; logged.")
+    rows: int | None = Field(None, ge=1, description="Expected number of rows; another count is refused.")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="Expected hash of the file.")
+    where: dict[str, Value] = Field(
+        default_factory=dict, description="Keep only rows with these values (for instance PARAMCD: OS)."
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Source:
+        if (self.file is None) == (self.dataset is None):
+            raise ValueError("declare exactly one of file: and dataset:")
+        return self
+
+
+class Arm(Declared):
+    """A treatment group: ``value`` is how the data spell it, ``label`` how people read it."""
+
+    name: Name
+    value: Value
+    label: str = ""
+    control: bool = False
+
+    @property
+    def title(self) -> str:
+        """The label, or the name where none was given."""
+        return self.label or self.name
+
+
+class Arms(Declared):
+    """The treatment groups and how patients came into them. One arm is the control (a single arm has none)."""
+
+    column: str
+    levels: Annotated[tuple[Arm, ...], Field(min_length=1)]
+    allocation: Literal["randomised", "partly_randomised", "observational"] = "randomised"
+    strata: tuple[str, ...] = Field((), description="Columns the randomisation was stratified by.")
+    confounders: tuple[str, ...] = Field((), description="Columns that decided treatment, for observational arms.")
+
+    @model_validator(mode="after")
+    def _one_control(self) -> Arms:
+        names = [arm.name for arm in self.levels]
+        if len(set(names)) != len(names):
+            raise ValueError("two arms share a name")
+        if len({str(arm.value) for arm in self.levels}) != len(names):
+            raise ValueError("two arms share a value")
+        controls = sum(arm.control for arm in self.levels)
+        if len(self.levels) > 1 and controls != 1:
+            raise ValueError(f"exactly one arm must carry control: true, found {controls}")
+        return self
+
+    @property
+    def control(self) -> Arm | None:
+        """The control arm, None with a single arm."""
+        return next((arm for arm in self.levels if arm.control), None)
+
+    @property
+    def treatments(self) -> tuple[Arm, ...]:
+        """Every arm but the control, in declared order."""
+        return tuple(arm for arm in self.levels if not arm.control)
+
+
+class EventCoding(Declared):
+    """Which values of which column are events. Never guessed: every value found must be listed."""
+
+    column: str
+    events: tuple[Value, ...] = Field((), description="Values that are the event.")
+    censored: tuple[Value, ...] = Field((), description="Values that are censored.")
+    causes: dict[str, Value] = Field(
+        default_factory=dict, description="Competing causes by name; the first is the cause of interest."
+    )
+    style: Literal["explicit", "cnsr", "cbioportal"] = Field(
+        "explicit", description="cnsr: 0 is the event, 1 and above censored; cbioportal: '1:...' event, '0:...' not."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> EventCoding:
+        if self.style == "explicit" and not (self.events or self.causes):
+            raise ValueError("declare events: (the values that are events) or causes:, or a style")
+        if self.style == "explicit" and not self.censored:
+            raise ValueError("declare censored: (the values that are censored; [] is not enough)")
+        if self.style != "explicit" and (self.events or self.censored or self.causes):
+            raise ValueError(f"style: {self.style} already says which values are events; remove the lists")
+        if self.events and self.causes:
+            raise ValueError("declare events: or causes:, not both")
+        return self
+
+
+class Endpoint(Declared):
+    """How an outcome is read from the data."""
+
+    name: Name
+    label: str
+    kind: Literal["time_to_event", "competing", "binary", "continuous"] = "time_to_event"
+    time: str | None = Field(None, description="Column with the time from time zero to event or censoring.")
+    event: EventCoding | None = None
+    value: str | None = Field(None, description="Column of a binary or continuous outcome.")
+    positive: tuple[Value, ...] = Field((), description="Values of a binary outcome that count as the event.")
+    negative_values: tuple[Value, ...] = Field((), description="Values of a binary outcome that do not.")
+    entry: str | None = Field(None, description="Column with the time of delayed entry (left truncation).")
+    unit: TimeUnit | None = Field(None, description="Unit of time in the data; mandatory for times.")
+    display_unit: TimeUnit | None = Field(None, description="Unit in the report; default: the unit of the data.")
+    horizon: float | None = Field(None, gt=0, description="Horizon of RMST, milestone and risk, in `unit`.")
+    maximum: float | None = Field(None, gt=0, description="Largest possible time, in `unit`; above it is refused.")
+    time_zero: str = Field("randomisation", description="What happened at time 0, in words.")
+    zero_time: Literal["refuse", "keep", "drop", "half_day"] = Field("refuse", description="Events at time 0.")
+    negative_time: Literal["refuse", "drop"] = "refuse"
+    missing_outcome: Literal["refuse", "drop"] = "refuse"
+    favourable: Literal["lower", "higher"] = Field("lower", description="Which values of the outcome are good.")
+
+    @model_validator(mode="after")
+    def _columns(self) -> Endpoint:
+        timed = self.kind in ("time_to_event", "competing")
+        if timed and (self.time is None or self.event is None or self.unit is None):
+            raise ValueError(f"kind {self.kind} needs time:, event: and unit:")
+        if not timed and self.value is None:
+            raise ValueError(f"kind {self.kind} needs value:")
+        if self.kind == "competing" and self.event and len(self.event.causes) < 2:
+            raise ValueError("kind competing needs event.causes: with at least two causes")
+        if self.kind == "binary" and not self.positive:
+            raise ValueError("kind binary needs positive: (the values that count as the event)")
+        return self
+
+    @property
+    def shown_unit(self) -> TimeUnit:
+        """The unit of the report."""
+        return self.display_unit or self.unit or "days"
+
+
+class IntercurrentEvent(Declared):
+    """An event after time zero that affects the outcome's meaning, and the strategy for it (ICH E9(R1))."""
+
+    event: str
+    strategy: Literal["treatment_policy", "hypothetical", "composite", "while_on_treatment", "principal_stratum"]
+
+
+class Estimand(Declared):
+    """The five attributes of ICH E9(R1); treatment and endpoint are those declared above."""
+
+    population: str
+    treatment: str
+    endpoint: str
+    intercurrent_events: tuple[IntercurrentEvent, ...] = ()
+    summary: Literal[
+        "hazard_ratio", "rmst_difference", "milestone_difference", "risk_difference", "odds_ratio", "mean_difference"
+    ] = "hazard_ratio"
+
+
+class Condition(Declared):
+    """A test on one column; exactly one operator (or both ends of a range)."""
+
+    column: str
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    equals: Value | None = None
+    one_of: tuple[Value, ...] = ()
+    none_of: tuple[Value, ...] = ()
+    present: bool | None = Field(None, description="true: the value must be known.")
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _operator(self) -> Condition:
+        ranges = [x is not None for x in (self.at_least, self.at_most, self.above, self.below)]
+        others = [self.equals is not None, bool(self.one_of), bool(self.none_of), self.present is not None]
+        if sum(others) + (1 if any(ranges) else 0) != 1:
+            raise ValueError("one operator: at_least/at_most/above/below, equals, one_of, none_of or present")
+        if self.at_least is not None and self.above is not None:
+            raise ValueError("at_least and above cannot stand together")
+        if self.at_most is not None and self.below is not None:
+            raise ValueError("at_most and below cannot stand together")
+        return self
+
+
+class EligibilityCriterion(Declared):
+    """Eligibility as written: the protocol's own sentence and, where it can be applied, its conditions (all hold)."""
+
+    id: Name
+    kind: Literal["inclusion", "exclusion"]
+    text: str
+    when: tuple[Condition, ...] = ()
+    unknown: Literal["include", "exclude"] = Field("exclude", description="What happens where the value is missing.")
+
+
+class Variable(Declared):
+    """A column used as a covariate."""
+
+    column: str
+    label: str = ""
+    kind: VariableKind
+    unit: str = ""
+    levels: tuple[Value, ...] = Field((), description="Levels in order; the first is the reference.")
+    measured: Literal["before_time_zero", "after_time_zero"] = "before_time_zero"
+    minimum: float | None = None
+    maximum: float | None = None
+    missing_limit: float = Field(0.5, ge=0, le=1, description="Largest share of missing values accepted.")
+
+    @property
+    def title(self) -> str:
+        """The label, or the column's name where none was given."""
+        return self.label or self.column
+
+
+class Biomarker(Variable):
+    """A molecular or clinical marker with its declared role."""
+
+    role: Literal["prognostic", "predictive"]
+
+
+class MarkerBlock(Declared):
+    """Many markers at once: the numeric columns of a source, or those whose name starts with a prefix."""
+
+    source: Name
+    prefix: str = ""
+    exclude: tuple[str, ...] = ()
+    role: Literal["prognostic", "predictive"] = "prognostic"
+    unit: str = ""
+    missing_limit: float = Field(0.5, ge=0, le=1)
+
+
+class MissingData(Declared):
+    """What is done about missing covariates: always inside the resampling folds."""
+
+    covariates: Literal["impute", "complete_cases"] = "impute"
+    indicator: bool = Field(False, description="Add a column that says that the value was missing.")
+    multiple_imputations: int = Field(0, ge=0, le=200)
+
+
+class Models(Declared):
+    """Prognostic models, and how much tuning they get."""
+
+    engines: tuple[Engine, ...] = ("clinical_cox", "penalised_cox", "forest", "boosting", "weibull_aft")
+    feature_sets: tuple[FeatureSet, ...] = ("clinical", "molecular", "combined")
+    outer_folds: int = Field(5, ge=2, le=20)
+    repeats: int = Field(1, ge=1, le=20)
+    inner_folds: int = Field(3, ge=2, le=10)
+    trials: int = Field(20, ge=1, le=1000)
+    trees: int = Field(200, ge=10, le=5000)
+    screen_to: int = Field(100, ge=1, description="Most markers kept by the filter inside a fold.")
+    group_by: str | None = Field(None, description="Column that must not be split between folds (site, batch).")
+    times: tuple[float, ...] = Field((), description="Times of the scores, in the endpoint's unit.")
+    bootstrap: int = Field(200, ge=0, description="Bootstrap samples for the intervals of held-out scores.")
+
+
+class RiskGroups(Declared):
+    """Bands of out-of-fold predicted risk; cut points are quantiles of the training risk."""
+
+    quantiles: tuple[float, ...] = (1 / 3, 2 / 3)
+    labels: tuple[str, ...] = ("low", "intermediate", "high")
+
+    @model_validator(mode="after")
+    def _one_more_label(self) -> RiskGroups:
+        if len(self.labels) != len(self.quantiles) + 1:
+            raise ValueError("labels: needs one more entry than quantiles:")
+        if list(self.quantiles) != sorted(set(self.quantiles)) or not all(0 < q < 1 for q in self.quantiles):
+            raise ValueError("quantiles: must increase strictly inside (0, 1)")
+        return self
+
+
+class Enrichment(Declared):
+    """Prognostic enrichment: a rule of few conditions distilled from the model."""
+
+    max_conditions: int = Field(3, ge=1, le=3)
+    target_share: float = Field(0.5, gt=0, lt=1, description="Share of patients the rule should enrol.")
+    minimum_share: float = Field(0.1, gt=0, lt=1)
+
+
+class Analysis(Declared):
+    """Error rates, and what happens when hazards are not proportional."""
+
+    alpha: float = Field(0.05, gt=0, lt=0.5)
+    level: float = Field(0.95, gt=0.5, lt=1)
+    ph_alpha: float = Field(0.05, gt=0, lt=0.5)
+    non_proportional: Literal["rmst", "maxcombo"] = "rmst"
+    minimum_events: int = Field(10, ge=1, description="Fewest events per arm for an effect to be printed.")
+    adjust_for: tuple[str, ...] = Field((), description="Covariates of the adjusted treatment effect.")
+
+
+class Disclosure(Declared):
+    """Small cells: counts from 1 up to the minimum less one are suppressed, curve steps pooled."""
+
+    minimum_cell: int = Field(11, ge=1, le=100)
+
+
+class Protocol(Declared):
+    """A study, declared before any outcome is read."""
+
+    trialstrat: Literal[1] = Field(description="Version of the protocol format.")
+    id: Name
+    title: str
+    version: str = "1.0"
+    question: str = Field(description="What the study wants to know, one sentence.")
+    disease_area: str = ""
+    status: Literal["exploratory", "confirmatory"] = "exploratory"
+    data_cut: str = ""
+    references: tuple[str, ...] = ()
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    arms: Arms | None = None
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    estimand: Estimand
+    eligibility: tuple[EligibilityCriterion, ...] = ()
+    covariates: tuple[Variable, ...] = ()
+    biomarkers: tuple[Biomarker, ...] = ()
+    marker_blocks: tuple[MarkerBlock, ...] = ()
+    missing_data: MissingData = MissingData()
+    models: Models = Models()
+    risk_groups: RiskGroups = RiskGroups()
+    enrichment: Enrichment = Enrichment()
+    analysis: Analysis = Analysis()
+    disclosure: Disclosure = Disclosure()
+    limits: tuple[str, ...] = Field((), description="Known limits of these data, shown on page one.")
+    seed: int = Field(20260101, ge=0)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint that the estimand names."""
+        return next(entry for entry in self.endpoints if entry.name == self.estimand.endpoint)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Covariates and single biomarkers, in declared order."""
+        return (*self.covariates, *self.biomarkers)
+
+    @model_validator(mode="after")
+    def _references(self) -> Protocol:
+        names = [entry.name for entry in self.endpoints]
+        if self.estimand.endpoint not in names:
+            raise ValueError(f"estimand.endpoint {self.estimand.endpoint!r} is none of the endpoints {names}")
+        for kind, entries in (
+            ("source", [entry.name for entry in self.sources]),
+            ("endpoint", names),
+            ("eligibility id", [entry.id for entry in self.eligibility]),
+            ("variable", [entry.column for entry in self.variables]),
+        ):
+            twice = sorted({entry for entry in entries if entries.count(entry) > 1})
+            if twice:
+                raise ValueError(f"{kind} declared twice: {', '.join(twice)}")
+        return self

@@ -1,0 +1,1 @@
+"""Pure statistics on arrays; knows no protocol and imports no pandas."""

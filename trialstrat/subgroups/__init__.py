@@ -1,0 +1,1 @@
+"""Who benefits: risk groups today; predictive markers and rules."""
