@@ -1,0 +1,123 @@
+"""Enrollment criteria as they leave a study: frozen, readable by people, executable by ``trialstrat screen``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from trialstrat.errors import IntegrityError
+from trialstrat.protocol.model import Condition, Declared, EligibilityCriterion, Name, Protocol, Variable
+
+Origin = Literal["written", "prognostic_enrichment", "predictive_rule"]
+
+HEAD = """Enrollment criteria, frozen by trialstrat. A patient is eligible when every inclusion criterion is met and no
+exclusion criterion is. Apply them with: trialstrat screen THIS-FILE new_patients.csv
+Do not edit: the fingerprint at the end covers every line; screening refuses a file that does not match."""
+
+
+class FrozenCriterion(EligibilityCriterion):
+    """A criterion with where it comes from and how well it is supported."""
+
+    origin: Origin = "written"
+    evidence: str = ""
+
+
+class FrozenCriteria(Declared):
+    """The content of ``criteria.yaml``."""
+
+    trialstrat_criteria: Literal[1] = 1
+    study: Name
+    version: str
+    title: str
+    evidence: Literal["exploratory", "confirmatory"]
+    id_column: str
+    variables: tuple[Variable, ...]
+    criteria: tuple[FrozenCriterion, ...]
+    fingerprint: str = ""
+
+
+def freeze(
+    protocol: Protocol, rule: tuple[Condition, ...], *, origin: Origin, rule_text: str, evidence: str
+) -> FrozenCriteria:
+    """Criteria as written plus the rule found in the data (an empty ``rule`` adds none), with their fingerprint.
+
+    The rule becomes one inclusion criterion per condition, in order, ids R1, R2, ...; an unknown value leaves the
+    patient undecided, because a rule that was learned on measured values says nothing about unmeasured ones.
+    """
+    found = tuple(
+        FrozenCriterion(
+            id=f"R{at}",
+            kind="inclusion",
+            text=f"{rule_text} (condition {at} of {len(rule)})" if len(rule) > 1 else rule_text,
+            when=(condition,),
+            origin=origin,
+            evidence=evidence,
+        )
+        for at, condition in enumerate(rule, start=1)
+    )
+    written = tuple(FrozenCriterion(**criterion.model_dump()) for criterion in protocol.eligibility)
+    used = {condition.column for criterion in (*written, *found) for condition in criterion.when}
+    plain = {variable.column: Variable(**variable.model_dump(exclude={"role"})) for variable in protocol.variables}
+    unlisted = {column: _undeclared(column, (*written, *found)) for column in used - plain.keys()}
+    frozen = FrozenCriteria(
+        study=protocol.id,
+        version=protocol.version,
+        title=protocol.title,
+        evidence=protocol.status,
+        id_column=protocol.sources[0].id or "id",
+        variables=tuple({**plain, **unlisted}[column] for column in sorted(used)),
+        criteria=(*written, *found),
+    )
+    return frozen.model_copy(update={"fingerprint": fingerprint(frozen)})
+
+
+def _undeclared(column: str, criteria: tuple[FrozenCriterion, ...]) -> Variable:
+    """A column that only eligibility uses: a number when a range is asked of it, text otherwise."""
+    conditions = [condition for entry in criteria for condition in entry.when if condition.column == column]
+    numeric = any(
+        bound is not None
+        for condition in conditions
+        for bound in (condition.at_least, condition.at_most, condition.above, condition.below)
+    )
+    unit = next((condition.unit for condition in conditions if condition.unit), "")
+    return Variable(column=column, kind="continuous" if numeric else "categorical", unit=unit)
+
+
+def fingerprint(criteria: FrozenCriteria) -> str:
+    """SHA-256 over the canonical content without the fingerprint itself."""
+    body = criteria.model_dump(mode="json", exclude={"fingerprint"})
+    text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def to_mapping(criteria: FrozenCriteria) -> dict[str, Any]:
+    """Plain data for the YAML file: what is at its default is left out, so that people can read it."""
+    body = criteria.model_dump(mode="json", exclude_defaults=True)
+    return {"trialstrat_criteria": criteria.trialstrat_criteria, **body}
+
+
+def from_mapping(data: Any, source: str) -> FrozenCriteria:
+    """Inverse of :func:`to_mapping`; the fingerprint must match.
+
+    Raises
+    ------
+    IntegrityError
+        The file is not a criteria file, is of another version, or was edited.
+    """
+    if not isinstance(data, Mapping) or "trialstrat_criteria" not in data:
+        raise IntegrityError(f"{source}: not a criteria file of trialstrat (no trialstrat_criteria: line).")
+    try:
+        criteria = FrozenCriteria.model_validate(data)
+    except ValidationError as error:
+        faults = "; ".join(".".join(map(str, fault["loc"])) + ": " + fault["msg"] for fault in error.errors())
+        raise IntegrityError(f"{source}: not a valid criteria file: {faults}") from error
+    if fingerprint(criteria) != criteria.fingerprint:
+        raise IntegrityError(
+            f"{source}: was edited after it was frozen (the fingerprint does not match). Change the protocol and run "
+            "again, or use the file as it was written."
+        )
+    return criteria
