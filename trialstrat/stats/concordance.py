@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,7 +95,7 @@ def concordance_sums(
     order = np.lexsort((~dead, time, label.ravel()))
     bounds = np.flatnonzero(np.diff(label.ravel()[order], prepend=-1, append=-1))
     counts = np.zeros((4, n))
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in itertools.pairwise(bounds):
         rows = order[low:high]
         rank = np.unique(np.asarray(risk, dtype=np.float64)[rows], return_inverse=True)[1].ravel()
         begin = np.zeros(0) if start is None else start[rows]

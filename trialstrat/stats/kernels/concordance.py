@@ -64,7 +64,7 @@ def pairs_as_event(
             row -= 1
         last_event = row
         while removed < by_entry.shape[0] and entry[by_entry[removed]] >= time[last]:
-            gone = by_entry[removed]
+            gone = int(by_entry[removed])
             _add(tree, rank[gone], -weight[gone])
             at_rank[rank[gone]] -= weight[gone]
             total -= weight[gone]
@@ -104,9 +104,9 @@ def pairs_as_control(
     while first < n:
         # rows that enter before this time have the events so far behind them: not theirs to be compared with
         while entered >= 0 and entry[by_entry[entered]] < time[first]:
-            row = by_entry[entered]
-            concordant[row] -= total - _below(tree, rank[row]) - 0.5 * at_rank[rank[row]]
-            comparable[row] -= total
+            late = int(by_entry[entered])
+            concordant[late] -= total - _below(tree, rank[late]) - 0.5 * at_rank[rank[late]]
+            comparable[late] -= total
             entered -= 1
         row = first
         while row < n and time[row] == time[first] and event[row]:
