@@ -24,19 +24,19 @@ class Source(Declared):
     """One table: a file beside the protocol, or a data set that an installed package ships."""
 
     name: Name
-    file: str | None = Field(None, description="Path relative to the data folder (default: the protocol's folder).")
-    dataset: str | None = Field(None, description="Packaged data set, for instance scikit-survival/gbsg2.")
-    id: str | None = Field(None, description="Column with the patient id; 'row' numbers the rows of the file.")
-    delimiter: str | None = Field(None, description="Field separator; found by looking when absent.")
+    file: str | None = Field(default=None, description="Path relative to the data folder (default: the protocol's folder).")
+    dataset: str | None = Field(default=None, description="Packaged data set, for instance scikit-survival/gbsg2.")
+    id: str | None = Field(default=None, description="Column with the patient id; 'row' numbers the rows of the file.")
+    delimiter: str | None = Field(default=None, description="Field separator; found by looking when absent.")
     decimal: Literal[".", ","] | None = None
     encoding: str = "utf-8"
-    sheet: str | None = Field(None, description="Sheet of an Excel workbook.")
-    missing: tuple[str, ...] = Field((), description="Codes that mean missing, beside the empty field.")
+    sheet: str | None = Field(default=None, description="Sheet of an Excel workbook.")
+    missing: tuple[str, ...] = Field(default=(), description="Codes that mean missing, beside the empty field.")
     rename: dict[str, str] = Field(default_factory=dict, description="New column names by old ones.")
-    normalise: bool = Field(False, description="Trim blanks and unify Unicode in text levels; logged.")
-    rows: int | None = Field(None, ge=1, description="Expected number of rows; another count is refused.")
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="Expected hash of the file.")
-    where: dict[str, Value] = Field(
+    normalise: bool = Field(default=False, description="Trim blanks and unify Unicode in text levels; logged.")
+    rows: int | None = Field(default=None, ge=1, description="Expected number of rows; another count is refused.")
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="Expected hash of the file.")
+    where: dict[str, Value] = Field(default=
         default_factory=dict, description="Keep only rows with these values (for instance PARAMCD: OS)."
     )
 
@@ -67,8 +67,8 @@ class Arms(Declared):
     column: str
     levels: Annotated[tuple[Arm, ...], Field(min_length=1)]
     allocation: Literal["randomised", "partly_randomised", "observational"] = "randomised"
-    strata: tuple[str, ...] = Field((), description="Columns the randomisation was stratified by.")
-    confounders: tuple[str, ...] = Field((), description="Columns that decided treatment, for observational arms.")
+    strata: tuple[str, ...] = Field(default=(), description="Columns the randomisation was stratified by.")
+    confounders: tuple[str, ...] = Field(default=(), description="Columns that decided treatment, for observational arms.")
 
     @model_validator(mode="after")
     def _one_control(self) -> Arms:
@@ -97,12 +97,12 @@ class EventCoding(Declared):
     """Which values of which column are events. Never guessed: every value found must be listed."""
 
     column: str
-    events: tuple[Value, ...] = Field((), description="Values that are the event.")
-    censored: tuple[Value, ...] = Field((), description="Values that are censored.")
-    causes: dict[str, Value] = Field(
+    events: tuple[Value, ...] = Field(default=(), description="Values that are the event.")
+    censored: tuple[Value, ...] = Field(default=(), description="Values that are censored.")
+    causes: dict[str, Value] = Field(default=
         default_factory=dict, description="Competing causes by name; the first is the cause of interest."
     )
-    style: Literal["explicit", "cnsr", "cbioportal"] = Field(
+    style: Literal["explicit", "cnsr", "cbioportal"] = Field(default=
         "explicit", description="cnsr: 0 is the event, 1 and above censored; cbioportal: '1:...' event, '0:...' not."
     )
 
@@ -125,21 +125,21 @@ class Endpoint(Declared):
     name: Name
     label: str
     kind: Literal["time_to_event", "competing", "binary", "continuous"] = "time_to_event"
-    time: str | None = Field(None, description="Column with the time from time zero to event or censoring.")
+    time: str | None = Field(default=None, description="Column with the time from time zero to event or censoring.")
     event: EventCoding | None = None
-    value: str | None = Field(None, description="Column of a binary or continuous outcome.")
-    positive: tuple[Value, ...] = Field((), description="Values of a binary outcome that count as the event.")
-    negative_values: tuple[Value, ...] = Field((), description="Values of a binary outcome that do not.")
-    entry: str | None = Field(None, description="Column with the time of delayed entry (left truncation).")
-    unit: TimeUnit | None = Field(None, description="Unit of time in the data; mandatory for times.")
-    display_unit: TimeUnit | None = Field(None, description="Unit in the report; default: the unit of the data.")
-    horizon: float | None = Field(None, gt=0, description="Horizon of RMST, milestone and risk, in `unit`.")
-    maximum: float | None = Field(None, gt=0, description="Largest possible time, in `unit`; above it is refused.")
-    time_zero: str = Field("randomisation", description="What happened at time 0, in words.")
-    zero_time: Literal["refuse", "keep", "drop", "half_day"] = Field("refuse", description="Events at time 0.")
+    value: str | None = Field(default=None, description="Column of a binary or continuous outcome.")
+    positive: tuple[Value, ...] = Field(default=(), description="Values of a binary outcome that count as the event.")
+    negative_values: tuple[Value, ...] = Field(default=(), description="Values of a binary outcome that do not.")
+    entry: str | None = Field(default=None, description="Column with the time of delayed entry (left truncation).")
+    unit: TimeUnit | None = Field(default=None, description="Unit of time in the data; mandatory for times.")
+    display_unit: TimeUnit | None = Field(default=None, description="Unit in the report; default: the unit of the data.")
+    horizon: float | None = Field(default=None, gt=0, description="Horizon of RMST, milestone and risk, in `unit`.")
+    maximum: float | None = Field(default=None, gt=0, description="Largest possible time, in `unit`; above it is refused.")
+    time_zero: str = Field(default="randomisation", description="What happened at time 0, in words.")
+    zero_time: Literal["refuse", "keep", "drop", "half_day"] = Field(default="refuse", description="Events at time 0.")
     negative_time: Literal["refuse", "drop"] = "refuse"
     missing_outcome: Literal["refuse", "drop"] = "refuse"
-    favourable: Literal["lower", "higher"] = Field("lower", description="Which values of the outcome are good.")
+    favourable: Literal["lower", "higher"] = Field(default="lower", description="Which values of the outcome are good.")
 
     @model_validator(mode="after")
     def _columns(self) -> Endpoint:
@@ -190,7 +190,7 @@ class Condition(Declared):
     equals: Value | None = None
     one_of: tuple[Value, ...] = ()
     none_of: tuple[Value, ...] = ()
-    present: bool | None = Field(None, description="true: the value must be known.")
+    present: bool | None = Field(default=None, description="true: the value must be known.")
     unit: str = ""
 
     @model_validator(mode="after")
@@ -213,7 +213,7 @@ class EligibilityCriterion(Declared):
     kind: Literal["inclusion", "exclusion"]
     text: str
     when: tuple[Condition, ...] = ()
-    unknown: Literal["include", "exclude"] = Field("exclude", description="What happens where the value is missing.")
+    unknown: Literal["include", "exclude"] = Field(default="exclude", description="What happens where the value is missing.")
 
 
 class Variable(Declared):
@@ -223,11 +223,11 @@ class Variable(Declared):
     label: str = ""
     kind: VariableKind
     unit: str = ""
-    levels: tuple[Value, ...] = Field((), description="Levels in order; the first is the reference.")
+    levels: tuple[Value, ...] = Field(default=(), description="Levels in order; the first is the reference.")
     measured: Literal["before_time_zero", "after_time_zero"] = "before_time_zero"
     minimum: float | None = None
     maximum: float | None = None
-    missing_limit: float = Field(0.5, ge=0, le=1, description="Largest share of missing values accepted.")
+    missing_limit: float = Field(default=0.5, ge=0, le=1, description="Largest share of missing values accepted.")
 
     @property
     def title(self) -> str:
@@ -249,15 +249,15 @@ class MarkerBlock(Declared):
     exclude: tuple[str, ...] = ()
     role: Literal["prognostic", "predictive"] = "prognostic"
     unit: str = ""
-    missing_limit: float = Field(0.5, ge=0, le=1)
+    missing_limit: float = Field(default=0.5, ge=0, le=1)
 
 
 class MissingData(Declared):
     """What is done about missing covariates: always inside the resampling folds."""
 
     covariates: Literal["impute", "complete_cases"] = "impute"
-    indicator: bool = Field(False, description="Add a column that says that the value was missing.")
-    multiple_imputations: int = Field(0, ge=0, le=200)
+    indicator: bool = Field(default=False, description="Add a column that says that the value was missing.")
+    multiple_imputations: int = Field(default=0, ge=0, le=200)
 
 
 class Models(Declared):
@@ -265,15 +265,15 @@ class Models(Declared):
 
     engines: tuple[Engine, ...] = ("clinical_cox", "penalised_cox", "forest", "boosting", "weibull_aft")
     feature_sets: tuple[FeatureSet, ...] = ("clinical", "molecular", "combined")
-    outer_folds: int = Field(5, ge=2, le=20)
-    repeats: int = Field(1, ge=1, le=20)
-    inner_folds: int = Field(3, ge=2, le=10)
-    trials: int = Field(20, ge=1, le=1000)
-    trees: int = Field(200, ge=10, le=5000)
-    screen_to: int = Field(100, ge=1, description="Most markers kept by the filter inside a fold.")
-    group_by: str | None = Field(None, description="Column that must not be split between folds (site, batch).")
-    times: tuple[float, ...] = Field((), description="Times of the scores, in the endpoint's unit.")
-    bootstrap: int = Field(200, ge=0, description="Bootstrap samples for the intervals of held-out scores.")
+    outer_folds: int = Field(default=5, ge=2, le=20)
+    repeats: int = Field(default=1, ge=1, le=20)
+    inner_folds: int = Field(default=3, ge=2, le=10)
+    trials: int = Field(default=20, ge=1, le=1000)
+    trees: int = Field(default=200, ge=10, le=5000)
+    screen_to: int = Field(default=100, ge=1, description="Most markers kept by the filter inside a fold.")
+    group_by: str | None = Field(default=None, description="Column that must not be split between folds (site, batch).")
+    times: tuple[float, ...] = Field(default=(), description="Times of the scores, in the endpoint's unit.")
+    bootstrap: int = Field(default=200, ge=0, description="Bootstrap samples for the intervals of held-out scores.")
 
 
 class RiskGroups(Declared):
@@ -294,26 +294,26 @@ class RiskGroups(Declared):
 class Enrichment(Declared):
     """Prognostic enrichment: a rule of few conditions distilled from the model."""
 
-    max_conditions: int = Field(3, ge=1, le=3)
-    target_share: float = Field(0.5, gt=0, lt=1, description="Share of patients the rule should enrol.")
-    minimum_share: float = Field(0.1, gt=0, lt=1)
+    max_conditions: int = Field(default=3, ge=1, le=3)
+    target_share: float = Field(default=0.5, gt=0, lt=1, description="Share of patients the rule should enrol.")
+    minimum_share: float = Field(default=0.1, gt=0, lt=1)
 
 
 class Analysis(Declared):
     """Error rates, and what happens when hazards are not proportional."""
 
-    alpha: float = Field(0.05, gt=0, lt=0.5)
-    level: float = Field(0.95, gt=0.5, lt=1)
-    ph_alpha: float = Field(0.05, gt=0, lt=0.5)
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    level: float = Field(default=0.95, gt=0.5, lt=1)
+    ph_alpha: float = Field(default=0.05, gt=0, lt=0.5)
     non_proportional: Literal["rmst", "maxcombo"] = "rmst"
-    minimum_events: int = Field(10, ge=1, description="Fewest events per arm for an effect to be printed.")
-    adjust_for: tuple[str, ...] = Field((), description="Covariates of the adjusted treatment effect.")
+    minimum_events: int = Field(default=10, ge=1, description="Fewest events per arm for an effect to be printed.")
+    adjust_for: tuple[str, ...] = Field(default=(), description="Covariates of the adjusted treatment effect.")
 
 
 class Disclosure(Declared):
     """Small cells: counts from 1 up to the minimum less one are suppressed, curve steps pooled."""
 
-    minimum_cell: int = Field(11, ge=1, le=100)
+    minimum_cell: int = Field(default=11, ge=1, le=100)
 
 
 class Protocol(Declared):
@@ -342,8 +342,8 @@ class Protocol(Declared):
     enrichment: Enrichment = Enrichment()
     analysis: Analysis = Analysis()
     disclosure: Disclosure = Disclosure()
-    limits: tuple[str, ...] = Field((), description="Known limits of these data, shown on page one.")
-    seed: int = Field(20260101, ge=0)
+    limits: tuple[str, ...] = Field(default=(), description="Known limits of these data, shown on page one.")
+    seed: int = Field(default=20260101, ge=0)
 
     @property
     def endpoint(self) -> Endpoint:
