@@ -24,7 +24,7 @@ class Source(Declared):
     """One table: a file beside the protocol, or a data set that an installed package ships."""
 
     name: Name
-    file: str | None = Field(default=None, description="Path relative to the data folder (default: the protocol's folder).")
+    file: str | None = Field(default=None, description="Path relative to the data folder, by default the protocol's.")
     dataset: str | None = Field(default=None, description="Packaged data set, for instance scikit-survival/gbsg2.")
     id: str | None = Field(default=None, description="Column with the patient id; 'row' numbers the rows of the file.")
     delimiter: str | None = Field(default=None, description="Field separator; found by looking when absent.")
@@ -36,7 +36,7 @@ class Source(Declared):
     normalise: bool = Field(default=False, description="Trim blanks and unify Unicode in text levels; logged.")
     rows: int | None = Field(default=None, ge=1, description="Expected number of rows; another count is refused.")
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="Expected hash of the file.")
-    where: dict[str, Value] = Field(default=
+    where: dict[str, Value] = Field(
         default_factory=dict, description="Keep only rows with these values (for instance PARAMCD: OS)."
     )
 
@@ -68,7 +68,7 @@ class Arms(Declared):
     levels: Annotated[tuple[Arm, ...], Field(min_length=1)]
     allocation: Literal["randomised", "partly_randomised", "observational"] = "randomised"
     strata: tuple[str, ...] = Field(default=(), description="Columns the randomisation was stratified by.")
-    confounders: tuple[str, ...] = Field(default=(), description="Columns that decided treatment, for observational arms.")
+    confounders: tuple[str, ...] = Field(default=(), description="What decided treatment, for observational arms.")
 
     @model_validator(mode="after")
     def _one_control(self) -> Arms:
@@ -99,11 +99,12 @@ class EventCoding(Declared):
     column: str
     events: tuple[Value, ...] = Field(default=(), description="Values that are the event.")
     censored: tuple[Value, ...] = Field(default=(), description="Values that are censored.")
-    causes: dict[str, Value] = Field(default=
+    causes: dict[str, Value] = Field(
         default_factory=dict, description="Competing causes by name; the first is the cause of interest."
     )
-    style: Literal["explicit", "cnsr", "cbioportal"] = Field(default=
-        "explicit", description="cnsr: 0 is the event, 1 and above censored; cbioportal: '1:...' event, '0:...' not."
+    style: Literal["explicit", "cnsr", "cbioportal"] = Field(
+        default="explicit",
+        description="cnsr: 0 is the event, 1 and above censored; cbioportal: '1:...' event, '0:...' not.",
     )
 
     @model_validator(mode="after")
@@ -132,9 +133,9 @@ class Endpoint(Declared):
     negative_values: tuple[Value, ...] = Field(default=(), description="Values of a binary outcome that do not.")
     entry: str | None = Field(default=None, description="Column with the time of delayed entry (left truncation).")
     unit: TimeUnit | None = Field(default=None, description="Unit of time in the data; mandatory for times.")
-    display_unit: TimeUnit | None = Field(default=None, description="Unit in the report; default: the unit of the data.")
+    display_unit: TimeUnit | None = Field(default=None, description="Unit in the report, by default that of the data.")
     horizon: float | None = Field(default=None, gt=0, description="Horizon of RMST, milestone and risk, in `unit`.")
-    maximum: float | None = Field(default=None, gt=0, description="Largest possible time, in `unit`; above it is refused.")
+    maximum: float | None = Field(default=None, gt=0, description="Largest possible time, in `unit`.")
     time_zero: str = Field(default="randomisation", description="What happened at time 0, in words.")
     zero_time: Literal["refuse", "keep", "drop", "half_day"] = Field(default="refuse", description="Events at time 0.")
     negative_time: Literal["refuse", "drop"] = "refuse"
@@ -213,7 +214,7 @@ class EligibilityCriterion(Declared):
     kind: Literal["inclusion", "exclusion"]
     text: str
     when: tuple[Condition, ...] = ()
-    unknown: Literal["include", "exclude"] = Field(default="exclude", description="What happens where the value is missing.")
+    unknown: Literal["include", "exclude"] = Field(default="exclude", description="For patients with a missing value.")
 
 
 class Variable(Declared):

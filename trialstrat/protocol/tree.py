@@ -43,7 +43,7 @@ class Tree:
     typed: dict[Path, str] = field(default_factory=dict)
 
 
-class _RefusalError(Exception):
+class _Refusal(Exception):  # noqa: N818 - caught in this file, never seen outside
     """A refusal at a line of the file."""
 
     def __init__(self, line: int, message: str) -> None:
@@ -69,9 +69,9 @@ def parse(text: str, name: str) -> Tree:
     try:
         node = YAML(typ="safe", pure=True).compose(text)
         if node is None:
-            raise _RefusalError(1, "the file is empty. Start from the output of `trialstrat init`")
+            raise _Refusal(1, "the file is empty. Start from the output of `trialstrat init`")
         return _Builder().build(node)
-    except _RefusalError as fault:
+    except _Refusal as fault:
         raise ProtocolError(f"{name}:{fault.line}: {fault}. Nothing written.") from None
     except MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
@@ -100,43 +100,38 @@ class _Builder:
         line = node.start_mark.line + 1
         self.nodes += 1
         if self.nodes > MAXIMUM_NODES:
-            raise _RefusalError(
-                line, f"more than {MAXIMUM_NODES} values once aliases are expanded. Write the values out"
-            )
+            raise _Refusal(line, f"more than {MAXIMUM_NODES} values once aliases are expanded. Write the values out")
         if len(path) > MAXIMUM_DEPTH:
-            raise _RefusalError(line, f"nested deeper than {MAXIMUM_DEPTH} levels. Write a plain file")
+            raise _Refusal(line, f"nested deeper than {MAXIMUM_DEPTH} levels. Write a plain file")
         if str(node.tag) not in _PLAIN_TAGS:
-            raise _RefusalError(
-                line, f"tag {_shown_tag(node)} is refused: a protocol holds plain values only. Remove it"
-            )
+            raise _Refusal(line, f"tag {_shown_tag(node)} is refused: a protocol holds plain values only. Remove it")
         self.tree.lines.setdefault(path, line)
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
             return tuple(self._value(child, (*path, at)) for at, child in enumerate(node.value))
-        return self._scalar(node, path)
+        return self._scalar(str(node.value), node, path)
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, ScalarNode):
-                raise _RefusalError(line, "a key must be plain text")
+                raise _Refusal(line, "a key must be plain text")
             if str(key_node.tag) not in _PLAIN_TAGS:
-                raise _RefusalError(
+                raise _Refusal(
                     line, f"key {_shown_tag(key_node)} is refused (no tags, no merge keys). Write the keys out"
                 )
             key = str(key_node.value).strip()
             if key in out:
-                raise _RefusalError(line, f"key {key!r} stands twice. Keep one")
+                raise _Refusal(line, f"key {key!r} stands twice. Keep one")
             self.tree.lines[(*path, key)] = line
             out[key] = self._value(value_node, (*path, key))
         return out
 
-    def _scalar(self, node: ScalarNode, path: Path) -> Any:
-        text = str(node.value)
+    def _scalar(self, text: str, node: Node, path: Path) -> Any:
         self.tree.typed[path] = text
-        plain = node.style is None or node.style == ""
+        plain = isinstance(node, ScalarNode) and not node.style
         return plain_value(text) if plain and str(node.tag) != _CORE + "str" else text
 
 
