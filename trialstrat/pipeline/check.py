@@ -1,0 +1,54 @@
+"""``trialstrat check``: protocol and data looked at together, every finding at once, nothing written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trialstrat.cohort.build import check as check_data
+from trialstrat.errors import EXIT_INPUT, EXIT_OK, EXIT_STRICT
+from trialstrat.protocol.lint import lint
+from trialstrat.protocol.load import load_protocol
+from trialstrat.results import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOutcome:
+    """The findings of protocol and data, errors first."""
+
+    protocol: str
+    findings: tuple[Finding, ...]
+
+    def count(self, severity: str) -> int:
+        """How many findings have this severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+    def exit_code(self, *, strict: bool) -> int:
+        """3 with errors, 4 with warnings under ``strict``, otherwise 0."""
+        if self.count("error"):
+            return EXIT_INPUT
+        return EXIT_STRICT if strict and self.count("warning") else EXIT_OK
+
+    def summary(self) -> str:
+        """One line."""
+        errors, warnings, notes = (self.count(kind) for kind in ("error", "warning", "note"))
+        return f"{self.protocol}: {errors} errors, {warnings} warnings, {notes} notes."
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe form."""
+        return {"protocol": self.protocol, "findings": [finding.to_dict() for finding in self.findings]}
+
+
+def check(path: Path, data: Path | None = None) -> CheckOutcome:
+    """All findings about a protocol and the data it names.
+
+    Raises
+    ------
+    ProtocolError
+        The protocol itself cannot be read; holds one line per fault.
+    """
+    loaded = load_protocol(path)
+    findings = (*lint(loaded.protocol), *check_data(loaded, data))
+    order = {"error": 0, "warning": 1, "note": 2}
+    return CheckOutcome(protocol=path.name, findings=tuple(sorted(findings, key=lambda entry: order[entry.severity])))

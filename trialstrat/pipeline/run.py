@@ -1,0 +1,209 @@
+"""``trialstrat run``: the whole study, from the protocol to the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trialstrat import store
+from trialstrat.cohort.build import cohort_result, read_cohort
+from trialstrat.cohort.cohort import Cohort
+from trialstrat.cohort.describe import describe_cohort
+from trialstrat.criteria.enrichment import Enrichment, enrich
+from trialstrat.criteria.frozen import HEAD, freeze, to_mapping
+from trialstrat.disclosure import protect
+from trialstrat.models.study import ModelStudy, run_models
+from trialstrat.pipeline.gates import require_clean, require_events
+from trialstrat.pipeline.manifest import manifest, now, versions
+from trialstrat.pipeline.progress import Progress, Silent
+from trialstrat.pipeline.seeds import generator, task_seeds
+from trialstrat.protocol.lint import lint
+from trialstrat.protocol.load import LoadedProtocol, load_protocol
+from trialstrat.report.model import RunRecord
+from trialstrat.report.render import render_record
+from trialstrat.results import Estimate, Finding, StageResult
+from trialstrat.subgroups.primary import primary_analysis
+from trialstrat.subgroups.risk_groups import risk_groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line may change about a run; nothing here changes a number except ``seed``."""
+
+    out: Path | None = None
+    data: Path | None = None
+    seed: int | None = None
+    jobs: int = 1
+    storage: str | None = None
+    resume: bool = False
+    strict: bool = False
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """Where the run folder is, and what a terminal should show of it."""
+
+    out: Path
+    stages: Mapping[str, StageResult]
+    findings: tuple[Finding, ...]
+
+    def headline(self) -> list[str]:
+        """The few lines a terminal shows: patients and events, the primary effect, the held-out discrimination."""
+        wanted = (
+            "cohort.n",
+            "cohort.events",
+            "baseline.follow_up.median.all",
+            "primary.cox.hazard_ratio.",
+            "models.best.",
+        )
+        shown = [
+            entry
+            for stage in self.stages.values()
+            for entry in stage.estimates
+            if entry.name.startswith(wanted) and entry.status == "ok"
+        ]
+        return [_line(entry) for entry in shown]
+
+
+def _line(entry: Estimate) -> str:
+    interval = "" if np.isnan(entry.lower) else f" ({entry.lower:.3f} to {entry.upper:.3f})"
+    value = f"{entry.value:.0f}" if entry.unit in ("patients", "events") else f"{entry.value:.3f}"
+    counts = "" if entry.n is None else f" [n {entry.n}, events {entry.events}]"
+    return f"{entry.label}: {value}{interval}{counts}"
+
+
+def run(path: Path, options: RunOptions, progress: Progress | None = None) -> RunOutcome:
+    """Run the study that a protocol declares and write its run folder.
+
+    The same protocol, data and seed give the same bytes of ``results.json``, ``criteria.yaml`` and ``report.html``,
+    whatever ``options.jobs`` is.
+
+    Raises
+    ------
+    TrialstratError
+        Wrong protocol or data (3), warnings under ``strict`` (4), a question the data cannot bear (5), an output
+        folder that cannot be used (7). Nothing is written in any of these cases.
+    """
+    progress = progress or Silent()
+    started = now()
+    loaded = load_protocol(path)
+    out = options.out or Path("reports") / loaded.protocol.id
+    with store.lock(out):
+        progress.stage("reading the cohort")
+        cohort = read_cohort(loaded, options.data)
+        findings = (*lint(loaded.protocol), *cohort.findings)
+        require_clean(findings, strict=options.strict)
+        require_events(cohort)
+        seed = loaded.protocol.seed if options.seed is None else options.seed
+        stages, artefacts = _analyse(cohort, seed=seed, options=options, progress=progress)
+        stages = {"protocol": StageResult(stage="protocol", findings=lint(loaded.protocol)), **stages}
+        progress.stage("writing the report")
+        study = study_facts(loaded, cohort, seed=seed, command=_command(loaded, options))
+        html = render_record(RunRecord(study=study, stages=stages))
+        files = _files(study, stages, artefacts, html)
+        store.write_run(
+            out,
+            files,
+            manifest(
+                study["command"],
+                started=started,
+                protocol_hash=loaded.sha256,
+                data_hash=cohort.data_hash,
+                seed=seed,
+                sources=study["source_files"],
+            ),
+            replace=options.replace,
+        )
+    return RunOutcome(out=out, stages=stages, findings=findings)
+
+
+def _analyse(
+    cohort: Cohort, *, seed: int, options: RunOptions, progress: Progress
+) -> tuple[dict[str, StageResult], dict[str, bytes]]:
+    """Every stage in study order, each protected against small cells before anything sees it; and further files."""
+    seeds = task_seeds(seed)
+    minimum = cohort.protocol.disclosure.minimum_cell
+    results: list[StageResult] = []
+    progress.stage("describing the cohort")
+    results.append(cohort_result(cohort))
+    results.append(describe_cohort(cohort))
+    progress.stage("primary analysis")
+    results.append(primary_analysis(cohort))
+    study = run_models(
+        cohort,
+        seeds=seeds["models"],
+        jobs=options.jobs,
+        storage=options.storage,
+        resume=options.resume,
+        progress=progress,
+    )
+    results.append(study.result)
+    files: dict[str, bytes] = {}
+    rule = None
+    if study.out_of_fold and study.chosen:
+        progress.stage("risk groups and enrichment")
+        results.append(risk_groups(cohort, study.out_of_fold[study.chosen]))
+        rule = enrich(cohort, study.out_of_fold[study.chosen], rng=generator(seeds["enrichment"]))
+        results.append(rule.result)
+        files.update(_model_files(study))
+    files[store.CRITERIA] = _criteria_text(cohort, rule).encode()
+    stages = {result.stage: protect(result, minimum) for result in results}
+    return stages, files
+
+
+def _model_files(study: ModelStudy) -> dict[str, bytes]:
+    return {f"model/{name}": data for name, data in study.frozen.files().items()} if study.frozen else {}
+
+
+def _criteria_text(cohort: Cohort, rule: Enrichment | None) -> str:
+    evidence = ""
+    if rule is not None and rule.rule:
+        evidence = "prognostic enrichment, learned inside folds and judged on held-out patients"
+    frozen = freeze(
+        cohort.protocol,
+        rule.rule if rule is not None else (),
+        origin="prognostic_enrichment",
+        rule_text="Prognostic enrichment: " + rule.result.facts.get("rule_text", "") if rule is not None else "",
+        evidence=evidence,
+    )
+    return store.yaml_text(to_mapping(frozen), HEAD)
+
+
+def _files(
+    study: Mapping[str, Any], stages: Mapping[str, StageResult], extra: Mapping[str, bytes], html: str
+) -> dict[str, bytes]:
+    files = {store.RESULTS: store.results_text(study, list(stages.values())).encode(), **extra}
+    for stage in stages.values():
+        for table in stage.tables:
+            files[f"tables/{table.name}.csv"] = store.csv_text(table).encode()
+    files[store.REPORT] = html.encode()
+    return files
+
+
+def study_facts(loaded: LoadedProtocol, cohort: Cohort, *, seed: int, command: str) -> dict[str, Any]:
+    """The study as declared, and where its numbers come from, for ``results.json`` and the report."""
+    protocol = loaded.protocol
+    return {
+        **protocol.model_dump(mode="json"),
+        "protocol_file": loaded.path.name,
+        "protocol_sha256": loaded.sha256,
+        "data_sha256": cohort.data_hash,
+        "source_files": [
+            {"name": record["source"], "origin": record["origin"], "rows": record["rows"], "sha256": record["sha256"]}
+            for record in cohort_result(cohort).table("cohort.sources").records()
+        ],
+        "seed_used": seed,
+        "command": command,
+        "versions": dict(versions()),
+    }
+
+
+def _command(loaded: LoadedProtocol, options: RunOptions) -> str:
+    """The command that gives the same numbers again: places and number of workers are left out, they change none."""
+    seed = "" if options.seed is None else f" --seed {options.seed}"
+    return f"trialstrat run {loaded.path.name}{seed}"
