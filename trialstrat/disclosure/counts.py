@@ -1,0 +1,152 @@
+"""Counts in tables: small ones are hidden, and others beside them until none can be computed."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from trialstrat.disclosure.cells import is_small
+from trialstrat.disclosure.relations import Counts, Relation, read_counts
+from trialstrat.errors import DisclosureError
+from trialstrat.results import Table
+
+#: A count that is hidden only so that a smaller one cannot be computed.
+WITHHELD = "withheld"
+#: Numbers that say where a row stands, not what was found there.
+COORDINATES = frozenset({"time", "low", "high", "threshold"})
+
+
+def protect_counts(table: Table, minimum: int) -> Table:
+    """A table without counts of 1 to ``minimum - 1``, shown or computable, and without what was derived from them."""
+    counts = read_counts(table, minimum)
+    small = [cell for cell, value in enumerate(counts.values) if is_small(value, minimum)]
+    if not small:
+        return replace(table, protection="none")
+    # "<2" can only be 1: there the mark must not say that the count is small
+    counts.hidden.update(dict.fromkeys(small, minimum > 2))
+    for component in _components(counts):
+        _close(counts, component)
+    return _write(counts)
+
+
+def feasible_range(
+    counts: Counts, hidden: Sequence[int], relations: Sequence[Relation], cell: int
+) -> tuple[float, float]:
+    """Smallest and largest value of a hidden cell that agree with everything published and every mark."""
+    from scipy.optimize import linprog
+
+    position = {member: at for at, member in enumerate(hidden)}
+    rows: dict[bool, list[list[float]]] = {True: [], False: []}
+    rests: dict[bool, list[float]] = {True: [], False: []}
+    for relation in relations:
+        row, rest = [0.0] * len(hidden), relation.total
+        for member, sign in zip(relation.cells, relation.signs, strict=True):
+            if member in position:
+                row[position[member]] += sign
+            else:
+                rest -= sign * counts.values[member]
+        if any(row):
+            side = 1.0 if relation.equality else -1.0  # the solver wants "at most"
+            rows[relation.equality].append([side * x for x in row])
+            rests[relation.equality].append(side * rest)
+    bounds = [(1, counts.minimum - 1) if counts.hidden[member] else (0, None) for member in hidden]
+    limits = []
+    for direction in (1.0, -1.0):
+        goal = [0.0] * len(hidden)
+        goal[position[cell]] = direction
+        solved = linprog(
+            goal, rows[False] or None, rests[False] or None, rows[True] or None, rests[True] or None, bounds=bounds
+        )
+        if solved.status not in (0, 3):
+            raise RuntimeError(f"table {counts.table.name}: no counts agree with its own sums")
+        limits.append(direction * (solved.fun if solved.status == 0 else -math.inf))
+    return limits[0], limits[1]
+
+
+def _components(counts: Counts) -> list[list[int]]:
+    """Cells that hang together through relations, only where something is hidden."""
+    parent = list(range(len(counts.values)))
+
+    def root(cell: int) -> int:
+        while parent[cell] != cell:
+            parent[cell] = parent[parent[cell]]
+            cell = parent[cell]
+        return cell
+
+    for relation in counts.relations:
+        for cell in relation.cells[1:]:
+            parent[root(cell)] = root(relation.cells[0])
+    groups: dict[int, list[int]] = defaultdict(list)
+    for cell in range(len(counts.values)):
+        groups[root(cell)].append(cell)
+    return [cells for cells in groups.values() if any(cell in counts.hidden for cell in cells)]
+
+
+def _close(counts: Counts, component: list[int]) -> None:
+    """Withhold more cells of a component until no hidden one can be found out."""
+    members = set(component)
+    relations = [relation for relation in counts.relations if relation.cells[0] in members]
+    while (exposed := _first_exposed(counts, component, relations)) is not None:
+        own = [relation for relation in relations if exposed in relation.cells]
+        own.sort(key=lambda r: (not r.equality, sum(cell in counts.hidden for cell in r.cells)))
+        near = next((found for r in own if (found := [c for c in r.cells if c not in counts.hidden])), [])
+        marked = [cell for relation in own for cell in relation.cells if counts.hidden.get(cell)]
+        if not near and not marked:
+            near = [cell for cell in component if cell not in counts.hidden]
+        if near:
+            counts.hidden[min(near, key=lambda cell: _cost(counts, cell))] = False
+        elif marked:  # the marks themselves give it away: let them say less
+            counts.hidden.update(dict.fromkeys(marked, False))
+        else:
+            raise DisclosureError(f"table {counts.table.name} cannot be protected: small counts stay computable")
+
+
+def _cost(counts: Counts, cell: int) -> tuple[bool, bool, int, int]:
+    """What is withheld first: parts before wholes, the smallest count that is not 0."""
+    value = counts.values[cell]
+    return counts.whole[cell], value == 0, value, cell
+
+
+def _first_exposed(counts: Counts, component: list[int], relations: list[Relation]) -> int | None:
+    """The first hidden cell whose possible values span less than those its mark leaves open."""
+    if not relations:
+        return None
+    for relation in relations:  # one unknown in a sum needs no programme
+        unknown = [cell for cell in relation.cells if cell in counts.hidden]
+        if relation.equality and len(unknown) == 1:
+            return unknown[0]
+    hidden = [cell for cell in component if cell in counts.hidden]
+    room = max(1, counts.minimum - 2)
+    for cell in hidden:
+        low, high = feasible_range(counts, hidden, relations, cell)
+        if high - low < room - 1e-6:
+            return cell
+    return None
+
+
+def _write(counts: Counts) -> Table:
+    """The table with marks in place of hidden counts, and without the values that were derived from them."""
+    table, minimum = counts.table, counts.minimum
+    rows = [list(row) for row in table.rows]
+    touched: dict[int, bool] = {}  # row -> whether what its estimates were made from is small
+    for cell, says_small in counts.hidden.items():
+        for row, col in counts.places[cell]:
+            rows[row][col] = f"<{minimum}" if says_small else WITHHELD
+            few = is_small(counts.values[cell], minimum) and _is_base(table.columns[col].key)
+            touched[row] = touched.get(row, False) or few
+    for row, few in touched.items():
+        for at, column in enumerate(table.columns):
+            ratio = column.kind == "percent"  # a share gives a count away whenever the other count is known
+            if column.key not in COORDINATES and (ratio or (few and column.kind in ("number", "p", "effect"))):
+                rows[row][at] = None
+    marks = f"Counts from 1 to {minimum - 1} are hidden (<{minimum}); {WITHHELD}: not shown, so that these stay hidden."
+    return replace(
+        table, rows=tuple(tuple(row) for row in rows), note=f"{table.note} {marks}".strip(), protection="none"
+    )
+
+
+def _is_base(key: str) -> bool:
+    """Whether a count is what a row's estimates were made from."""
+    return key in ("n", "events", "count", "patients") or key.startswith(("n_", "events_"))

@@ -1,0 +1,93 @@
+"""Survival curves whose every step stands for enough patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from trialstrat.disclosure.cells import as_number, has_column, rows_by, text_keys
+from trialstrat.errors import DisclosureError
+from trialstrat.results import Cell, Table
+
+#: Columns that a curve table brings along for its own protection; they never leave this package.
+CURVE_HELPERS = ("at_risk", "events_since", "censored_since")
+
+
+def is_marks(table: Table) -> bool:
+    """Whether a curve table holds censoring marks (a count each) and not steps."""
+    return has_column(table, "count")
+
+
+def without_helpers(table: Table) -> Table:
+    """A curve table without the columns that only serve its protection."""
+    if table.protection != "curve":
+        return table
+    keep = [at for at, column in enumerate(table.columns) if column.key not in CURVE_HELPERS]
+    return replace(
+        table,
+        columns=tuple(table.columns[at] for at in keep),
+        rows=tuple(tuple(row[at] for at in keep) for row in table.rows),
+    )
+
+
+def pool_steps(table: Table, minimum: int) -> Table:
+    """Steps pooled until each stands for ``minimum`` events; nothing where fewer than ``minimum`` are at risk.
+
+    A pooled step stands at the time, with the height, of its last event, so that the curve is exact there.
+    """
+    if not has_column(table, "at_risk", "events_since"):
+        raise DisclosureError(f"table {table.name} cannot be protected: a curve needs its numbers at risk and events")
+    at_risk, events = table.index("at_risk"), table.index("events_since")
+    rows: list[tuple[Cell, ...]] = []
+    for places in rows_by(table, *text_keys(table)).values():
+        curve = [table.rows[place] for place in places]
+        cut = next((at for at, row in enumerate(curve) if as_number(row[at_risk]) < minimum), len(curve))
+        rows.extend(_pooled(curve[:cut], events, minimum))
+    note = f"Steps stand for at least {minimum} events; cut where fewer than {minimum} are at risk."
+    pooled = replace(table, rows=tuple(rows), note=f"{table.note} {note}".strip())
+    return replace(without_helpers(pooled), protection="none")
+
+
+def _pooled(curve: Sequence[tuple[Cell, ...]], events: int, minimum: int) -> list[tuple[Cell, ...]]:
+    kept = list(curve[:1])
+    waiting, last = 0.0, None
+    for row in curve[1:]:
+        if as_number(row[events]) > 0:
+            waiting, last = waiting + as_number(row[events]), row
+        if last is not None and waiting >= minimum:
+            kept.append(last)
+            waiting, last = 0.0, None
+    if last is not None and len(kept) > 1:
+        kept[-1] = last  # the few events after the last full step join it
+    if len(kept) > 1 and as_number(curve[-1][events]) == 0:
+        kept.append(curve[-1])  # flat until the end of follow-up
+    return kept
+
+
+def pool_marks(table: Table, curve: Table | None, minimum: int) -> Table:
+    """Censoring marks pooled to at least ``minimum`` patients and put on the pooled curve."""
+    if curve is None:
+        raise DisclosureError(f"table {table.name} cannot be protected: the curve it belongs to is not in the result")
+    time, count, height = table.index("time"), table.index("count"), table.index("survival")
+    drawn_time, drawn_height = curve.column("time"), curve.column("survival")
+    steps = rows_by(curve, *text_keys(curve))
+    rows: list[tuple[Cell, ...]] = []
+    for key, places in rows_by(table, *text_keys(table)).items():
+        drawn = [(as_number(drawn_time[place]), drawn_height[place]) for place in steps.get(key, [])]
+        end = max((at for at, _ in drawn), default=-1.0)
+        kept: list[list[Cell]] = []
+        waiting = 0.0
+        for place in places:
+            mark = list(table.rows[place])
+            if as_number(mark[time]) > end:
+                break
+            waiting += as_number(mark[count])
+            if waiting >= minimum:
+                mark[height] = [level for at, level in drawn if at <= as_number(mark[time])][-1]
+                mark[count], waiting = int(waiting), 0.0
+                kept.append(mark)
+        if waiting > 0 and kept:
+            kept[-1][count] = int(as_number(kept[-1][count]) + waiting)
+        rows.extend(tuple(mark) for mark in kept)
+    note = f"Marks stand for at least {minimum} censored patients."
+    return replace(without_helpers(table), rows=tuple(rows), note=f"{table.note} {note}".strip(), protection="none")

@@ -1,0 +1,179 @@
+"""The counts of a table as one system of equations: what a reader of the table can compute.
+
+Relations are recognised by the columns a table has and kept only where they hold, so that a new table with the usual
+columns (``arm`` with a row for all, ``level``, ``at_risk``...) is covered without being named here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+
+from trialstrat.disclosure.cells import as_number, has_column, is_small, rows_by, text_keys
+from trialstrat.results import Table
+
+#: ``count`` columns that do not count patients.
+NOT_PATIENTS = frozenset({"fold", "folds", "repeat", "repeats", "trials", "complete", "pruned", "columns", "searched"})
+#: ``whole = sum of parts`` within a row, where the counts agree.
+ROW_SUMS = (
+    ("n", ("n_control", "n_treated")),
+    ("events", ("events_control", "events_treated")),
+    ("before", ("removed", "remaining")),
+    ("rows", ("matched", "unmatched")),
+    ("patients", ("matched", "unmatched")),
+)
+#: Sums that are the same in every row of an arm: the number of patients in it, which stands in many places.
+KNOWN_SUMS = (("n", "missing"), ("met", "not_met", "unknown"))
+#: Counts that are wholes rather than parts: the last to be withheld.
+WHOLES = frozenset({"n", "before", "remaining", "at_risk"})
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """``sum(sign * cell) = total``, or ``>= total`` where ``equality`` is False; cells by their number."""
+
+    cells: tuple[int, ...]
+    signs: tuple[int, ...]
+    total: float
+    equality: bool = True
+
+
+@dataclass(slots=True)
+class Counts:
+    """Every count of a table once, where it stands, the relations between them, and what is hidden so far.
+
+    ``hidden`` maps a cell to whether its mark says that it is small (``<k``) or nothing at all (withheld).
+    """
+
+    table: Table
+    minimum: int
+    values: list[int] = field(default_factory=list)
+    places: list[list[tuple[int, int]]] = field(default_factory=list)
+    whole: list[bool] = field(default_factory=list)
+    at: dict[tuple[int, str], int] = field(default_factory=dict)
+    relations: list[Relation] = field(default_factory=list)
+    hidden: dict[int, bool] = field(default_factory=dict)
+
+    def cells(self, rows: Iterable[int], *keys: str) -> list[int | None]:
+        """Cells of these rows and columns, None where there is no count."""
+        return [self.at.get((row, key)) for row in rows for key in keys]
+
+    def relate(self, plus: list[int | None], minus: list[int | None], total: float | None) -> None:
+        """Note ``sum(plus) - sum(minus) = total`` if it holds; with ``total`` None readers know it from elsewhere."""
+        signs = (1,) * len(plus) + (-1,) * len(minus)
+        cells = tuple(cell for cell in (*plus, *minus) if cell is not None)
+        if len(cells) < max(2, len(signs)):
+            return
+        found = sum(sign * self.values[cell] for sign, cell in zip(signs, cells, strict=True))
+        if found == total or (total is None and not is_small(found, self.minimum)):
+            self.relations.append(Relation(cells, signs, found))
+
+
+def patient_columns(table: Table) -> dict[str, int]:
+    """Columns that count patients, by key."""
+    return {
+        column.key: at
+        for at, column in enumerate(table.columns)
+        if column.kind == "count" and column.key not in NOT_PATIENTS
+    }
+
+
+def read_counts(table: Table, minimum: int) -> Counts:
+    """The system of a table; a count repeated on every level row of a variable is one cell."""
+    counts = Counts(table, minimum)
+    levels = has_column(table, "level", "count")
+    shared: dict[Hashable, int] = {}
+    for row, record in enumerate(table.records()):
+        for key, col in patient_columns(table).items():
+            value = table.rows[row][col]
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+                continue
+            name = (record.get("variable"), record.get("arm"), key) if levels and key != "count" else (row, col)
+            cell = shared.get(name)
+            if cell is None or counts.values[cell] != value:
+                cell = shared[name] = len(counts.values)
+                counts.values.append(int(value))
+                counts.places.append([])
+                counts.whole.append(record.get("arm") == "all" or key in WHOLES)
+            counts.places[cell].append((row, col))
+            counts.at[row, key] = cell
+    _relate_rows(counts)
+    _relate_arms(counts)
+    _relate_levels(counts)
+    _relate_groups(counts)
+    _relate_followed(counts)
+    return counts
+
+
+def _relate_rows(counts: Counts) -> None:
+    """Sums within a row, from one row of the attrition to the next, and sums that are the same in every row."""
+    size = len(counts.table.rows)
+    for row in range(size):
+        for whole, parts in ROW_SUMS:
+            counts.relate(counts.cells([row], whole), counts.cells([row], *parts), 0)
+        counts.relate(counts.cells([row], "remaining"), counts.cells([row + 1], "before"), 0)
+    for parts in KNOWN_SUMS:
+        if not has_column(counts.table, *parts):
+            continue
+        columns = [counts.table.column(part) for part in parts]
+        for rows in rows_by(counts.table, "arm").values():
+            if len({sum(as_number(column[row]) for column in columns) for row in rows}) == 1:
+                for row in rows:
+                    counts.relate(counts.cells([row], *parts), [], None)
+
+
+def _relate_arms(counts: Counts) -> None:
+    """The row for all is the sum of the arms."""
+    if not has_column(counts.table, "arm"):
+        return
+    arm = counts.table.column("arm")
+    same = (*(key for key in text_keys(counts.table) if key not in ("arm", "label_arm")), "time")
+    if not has_column(counts.table, "variable"):
+        same = tuple(key for key in same if key != "label")  # there the label names the arm
+    for rows in rows_by(counts.table, *same).values():
+        everybody = [row for row in rows if arm[row] == "all"]
+        for key in patient_columns(counts.table):
+            if len(everybody) == 1:
+                parts = counts.cells([row for row in rows if arm[row] != "all"], key)
+                counts.relate(counts.cells(everybody, key), parts, 0)
+
+
+def _relate_levels(counts: Counts) -> None:
+    """The levels of a variable add up to the patients in whom it is known."""
+    if not has_column(counts.table, "level", "count", "n"):
+        return
+    level = counts.table.column("level")
+    for rows in rows_by(counts.table, "variable", "arm").values():
+        known = [row for row in rows if level[row] not in (None, "")]
+        counts.relate(counts.cells(known[:1], "n"), counts.cells(known, "count"), 0)
+
+
+def _relate_groups(counts: Counts) -> None:
+    """Groups and histogram bins divide a population whose size and events stand elsewhere."""
+    table = counts.table
+    if has_column(table, "at_risk") or not (has_column(table, "group") or has_column(table, "low", "high")):
+        return
+    for rows in rows_by(table, "model", "time").values():
+        for key in patient_columns(table):
+            counts.relate(counts.cells(rows, key), [], None)
+
+
+def _relate_followed(counts: Counts) -> None:
+    """Patients at risk only fall, events and censorings only rise, and together they are those who started."""
+    if not has_column(counts.table, "at_risk", "time"):
+        return
+    parts = [key for key in ("at_risk", "events", "censored") if has_column(counts.table, key)]
+    for rows in rows_by(counts.table, *text_keys(counts.table)).values():
+        for before, row in itertools.pairwise(rows):
+            now, start = counts.cells([row], *parts), counts.cells(rows[:1], *parts)
+            if None not in now and None not in start:
+                difference = sum(counts.values[c] for c in now if c is not None)
+                difference -= sum(counts.values[c] for c in start if c is not None)
+                counts.relate(now, start, difference)
+            for key in parts:
+                high, low = (before, row) if key == "at_risk" else (row, before)
+                larger, smaller = counts.at.get((high, key)), counts.at.get((low, key))
+                if larger is not None and smaller is not None and counts.values[larger] >= counts.values[smaller]:
+                    counts.relations.append(Relation((larger, smaller), (1, -1), 0.0, equality=False))
