@@ -1,1 +1,6 @@
-"""From a cohort to a design matrix that carries the fitted specification that made it."""
+"""From the cohort to a design matrix whose every number was learned on training rows."""
+
+from trialstrat.features.matrix import FeatureSetChoice, Matrix, build, choose_feature_sets, fit_spec
+from trialstrat.features.spec import FeatureSpec
+
+__all__ = ["FeatureSetChoice", "FeatureSpec", "Matrix", "build", "choose_feature_sets", "fit_spec"]
