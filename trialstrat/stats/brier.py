@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from trialstrat.errors import InvalidInputError
 from trialstrat.results import NAN, Status
-from trialstrat.stats.censoring import CensoringSurvival, CensoringWeights, check_increasing_times, event_free_at, slack
-from trialstrat.stats.checks import check_horizon, check_matrix, check_survival
+from trialstrat.stats.censoring import CensoringSurvival, CensoringWeights, check_increasing_times, slack
+from trialstrat.stats.checks import check_horizon, check_probabilities, check_survival
+from trialstrat.stats.survival import curve_of
 
 Floats = NDArray[np.float64]
 
@@ -82,10 +83,13 @@ def brier(
     """
     rows = check_survival(time, event)
     horizons = check_increasing_times(times)
-    predicted = _check_probabilities(survival, rows.n, horizons.size)
+    predicted = check_probabilities(survival, rows.n, name="survival")
+    if predicted.shape[1] != horizons.size:
+        columns = f"survival: has {predicted.shape[1]} columns for {horizons.size} times"
+        raise InvalidInputError(f"{columns}; one column per time is needed")
     limit = np.inf if tau is None else check_horizon(tau, name="tau")
     weighting = CensoringWeights.of(rows, censoring)
-    null = event_free_at(rows, horizons)[0]
+    null = curve_of(rows).at(horizons + weighting.slack).survival
     values = np.full((3, horizons.size), np.nan)
     reasons: list[str] = []
     for k, horizon in enumerate(horizons):
@@ -128,16 +132,6 @@ def _brier_at(weighting: CensoringWeights, horizon: float, survival: Floats) -> 
         positions[~ended] = weighting.censoring.positions_at(horizon)
         influence += weighting.censoring.influence(loss, positions, rows)
     return score, float(np.sqrt(np.sum(influence**2))) / rows.n
-
-
-def _check_probabilities(survival: ArrayLike, n: int, m: int) -> Floats:
-    values = check_matrix(survival, n, name="survival")
-    if values.shape[1] != m:
-        raise InvalidInputError(f"survival: has {values.shape[1]} columns for {m} times; one column per time is needed")
-    outside = int(np.count_nonzero((values < 0) | (values > 1)))
-    if outside:
-        raise InvalidInputError(f"survival: {outside} of {values.size} probabilities lie outside [0, 1]")
-    return values
 
 
 def _integral(times: Floats, values: Floats) -> float:

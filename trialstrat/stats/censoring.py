@@ -164,23 +164,6 @@ class CensoringWeights:
         return ""
 
 
-def event_free_at(rows: SurvivalData, at: ArrayLike) -> tuple[Floats, Floats]:
-    """Kaplan-Meier estimate and Greenwood standard error at times ``at``, carried forward after the last time.
-
-    Returns
-    -------
-    (survival, std_error)
-        Arrays of the shape of ``at``; the standard error is nan where survival is 0.
-    """
-    distinct, at_risk, dead, _ = _counts(rows)
-    left = at_risk - dead
-    survival = np.cumprod(left / at_risk)
-    variance = np.cumsum(np.divide(dead, at_risk * left, out=np.zeros_like(dead), where=left > 0))
-    error = np.where(survival > 0, survival * np.sqrt(variance), np.nan)
-    position = np.searchsorted(distinct, np.asarray(at, dtype=np.float64) + slack(distinct), side="right")
-    return np.concatenate(([1.0], survival))[position], np.concatenate(([0.0], error))[position]
-
-
 def check_increasing_times(times: ArrayLike) -> Floats:
     """A vector of at least one positive time, increasing; a single number counts as one time."""
     values = check_values(np.atleast_1d(np.asarray(times, dtype=np.float64)), name="times")
