@@ -172,6 +172,13 @@ def check_matrix(matrix: npt.ArrayLike, n: int, *, name: str = "covariates") -> 
     return np.ascontiguousarray(array)
 
 
+def check_probabilities(values: npt.ArrayLike, n: int, *, name: str = "predicted") -> FloatArray:
+    """Probabilities in [0, 1] with ``n`` rows, as a matrix (a vector counts as one column)."""
+    matrix = check_matrix(values, n, name=name)
+    _refuse(((matrix < 0) | (matrix > 1)).ravel(), f"{name}: {{}} probabilities lie outside [0, 1]")
+    return matrix
+
+
 def check_groups(group: npt.ArrayLike, n: int, *, name: str = "group") -> Groups:
     """Code a categorical vector of length ``n``; missing labels (None, nan, empty text) are refused."""
     array = np.asarray(group)
