@@ -313,8 +313,9 @@ def confidence_limits(
             lower, upper = s ** np.exp(-shift), s ** np.exp(shift)
         else:
             lower, upper = s - z * s * se, s + z * s * se
-        lower = np.where(s > 0.0, np.clip(lower, 0.0, 1.0), np.nan)
-        upper = np.where(s > 0.0, np.clip(upper, 0.0, 1.0), np.nan)
+    defined = (s > 0.0) & (s < 1.0) if conf_type == "log-log" else s > 0.0
+    lower = np.where(defined, np.clip(lower, 0.0, 1.0), np.nan)
+    upper = np.where(defined, np.clip(upper, 0.0, 1.0), np.nan)
     return lower, upper
 
 
