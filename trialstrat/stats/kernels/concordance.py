@@ -56,7 +56,7 @@ def pairs_as_event(
         first = last
         while first > 0 and time[first - 1] == time[last]:
             first -= 1
-        row = last
+        row: int = last
         while row >= first and not event[row]:
             _add(tree, rank[row], weight[row])
             at_rank[rank[row]] += weight[row]
