@@ -1,0 +1,97 @@
+"""What every reader returns: the cells of one table as text, with the line of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from trialstrat.cohort.rules import RefusedError, finding
+from trialstrat.results import Finding
+
+TEXT = pd.StringDtype("pyarrow")
+MOST_COLUMNS = 60_000
+MOST_CELLS = 400_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Payload:
+    """The bytes of a file as they were read (and unpacked), the name people know it by, the hash of the file."""
+
+    name: str
+    data: bytes
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RawTable:
+    """One table as text.
+
+    ``frame`` has a default index and text columns: the cell as written, ``""`` for an empty field, NA where the
+    format itself says missing. ``lines`` (n,) is the line (or record) of each row in the file; ``file`` the name
+    shown to people; ``labels`` the column labels that the format carries.
+    """
+
+    frame: pd.DataFrame
+    file: str
+    lines: NDArray[np.int64]
+    sha256: str
+    format: str
+    origin: Literal["file", "dataset"] = "file"
+    findings: tuple[Finding, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def text_frame(names: Sequence[str], columns: Sequence[Any]) -> pd.DataFrame:
+    """A frame of text columns from Arrow arrays or sequences of ``str | None``."""
+    arrays = [
+        entry if isinstance(entry, pa.ChunkedArray | pa.Array) else pa.array(entry, type=pa.large_string())
+        for entry in columns
+    ]
+    cast = [entry if pa.types.is_large_string(entry.type) else entry.cast(pa.large_string()) for entry in arrays]
+    keys = [str(at) for at in range(len(names))]
+    frame = pa.Table.from_arrays(cast, names=keys).to_pandas(types_mapper=lambda _: TEXT)
+    frame.columns = pd.Index(list(names), dtype=object)
+    return frame
+
+
+def checked_names(names: Sequence[str], file: str) -> list[str]:
+    """Column names without surrounding blanks; two that are equal but for case are refused with their positions.
+
+    Raises
+    ------
+    RefusedError
+        When two names are equal, or there are too many columns.
+    """
+    trimmed = [name.strip() for name in names]
+    if len(trimmed) > MOST_COLUMNS:
+        raise RefusedError(finding("E-COLUMNS-MANY", source=file, detail=f"{len(trimmed)} of at most {MOST_COLUMNS}"))
+    places: dict[str, list[int]] = {}
+    for at, name in enumerate(trimmed, start=1):
+        places.setdefault(name.casefold(), []).append(at)
+    twice = [
+        finding(
+            "E-COLUMN-TWICE",
+            source=file,
+            column=trimmed[at[0] - 1] or "(blank)",
+            detail=f"in columns {' and '.join(str(place) for place in at[:5])}",
+        )
+        for at in places.values()
+        if len(at) > 1
+    ]
+    if twice:
+        raise RefusedError(*twice)
+    return trimmed
+
+
+def number_text(value: Any) -> str | None:
+    """A number of a typed file as the shortest text that reads back the same; whole numbers without a point."""
+    if value is None or value != value:
+        return None
+    number = float(value)
+    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)

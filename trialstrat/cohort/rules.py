@@ -1,0 +1,233 @@
+"""The rule table of data checks: every code with its severity, exit code, meaning and mend.
+
+A check is a row here and a few vectorised lines elsewhere. Codes are stable: ``E-`` refuses the data (exit 3),
+``N-`` says that the question cannot be answered from them (exit 5), ``X-`` that a file is not the declared one
+(exit 8), ``W-`` warns, ``I-`` tells what was done.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trialstrat.errors import DataError, IntegrityError, NotEstimableError
+from trialstrat.results import Finding, Severity
+
+LONGEST_NAME = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One check: its code, what it found in words, and what to do about it."""
+
+    code: str
+    message: str
+    remedy: str
+
+    @property
+    def severity(self) -> Severity:
+        """Decided by the first letter of the code."""
+        return {"W": "warning", "I": "note"}.get(self.code[0], "error")  # type: ignore[return-value]
+
+
+RULES: dict[str, Rule] = {
+    code: Rule(code, message, remedy)
+    for code, message, remedy in (
+        # files
+        ("E-FILE-PATH", "path refused", "Name a file inside the data folder, or choose the folder with --data"),
+        ("E-FILE-MISSING", "no such file", "Check the path, or choose the folder with --data"),
+        ("E-FILE-KIND", "not a plain file", "Name a file"),
+        ("E-FILE-READ", "cannot be read", "Check the file's permissions"),
+        ("E-FILE-CHANGED", "changed while it was read", "Wait until it is written, then start again"),
+        ("E-FILE-EMPTY", "the file is empty", "Export it again"),
+        ("E-FILE-SIZE", "too large", "Keep the needed columns, or convert the file to Parquet"),
+        ("E-FILE-BOMB", "expands far beyond its size on disk", "Unpack and check it yourself, then name the result"),
+        ("E-FILE-FORMAT", "format not recognised", "Use CSV, TSV, Parquet, Excel, SAS XPT or sas7bdat"),
+        ("E-FILE-DAMAGED", "the file is damaged", "Copy or export it again"),
+        ("E-FILE-MEMBERS", "an archive must hold one plain file", "Unpack it and name the file"),
+        ("E-FILE-ENCODING", "text encoding", "Set encoding: latin-1 (or cp1252) for this source, or save as UTF-8"),
+        ("E-FILE-NUL", "NUL bytes", "The file is damaged or not text; export it again"),
+        ("E-DATASET", "no such packaged data set", "Use one of the named data sets"),
+        ("X-FILE-HASH", "the file is not the declared one (sha256 differs)", "Restore the file or declare its hash"),
+        ("W-FILE-CHECKSUM", "this format has no checksum: a damaged value cannot be seen", "Declare sha256:"),
+        ("I-FILE-FORMAT", "read as", ""),
+        # rows and columns
+        ("E-ROWS-NONE", "no rows below the header", "Export the file again"),
+        ("E-ROWS-COUNT", "another number of rows than declared in rows:", "Restore the file or correct rows:"),
+        ("E-ROW-LONG", "with more fields than the header", "Quote fields that hold the delimiter"),
+        ("E-ROW-SHORT", "with fewer fields than the header", "Complete or remove the rows"),
+        ("E-ROW-TRAILING", "header and rows disagree in width", "Remove the trailing delimiter or name the column"),
+        ("E-ROW-CUT", "the last row is incomplete and has no line end: the file was cut", "Copy the file again"),
+        ("E-ROW-QUOTE", "a quote is opened and never closed", "Close the quote, or double it inside a field"),
+        ("E-FIELD-LONG", "a field is longer than 65,536 characters", "Check the quotes; shorten the field"),
+        ("E-COLUMNS-MANY", "more columns than can be read", "Split the file by marker"),
+        ("E-COLUMN-TWICE", "column named twice", "Rename one of them in the file"),
+        ("E-COLUMN-MISSING", "the declared column is not in the data", "Correct the name in the protocol"),
+        ("E-COLUMN-AMBIGUOUS", "the column is in several sources", "Give one of them another name with rename:"),
+        ("E-DECIMAL", "commas may be decimal or thousands signs", 'Declare decimal: "," or "." for this source'),
+        ("E-GENE-DATE", "gene symbols turned into dates by a spreadsheet", "Restore the symbols from the source file"),
+        ("E-GENE-ALIAS", "old and new symbol of one gene", "Keep one of the two columns"),
+        ("I-ROWS-EMPTY", "without any value, ignored", ""),
+        ("I-COLUMN-EMPTY", "columns without name and values, ignored", ""),
+        ("I-NORMALISED", "text levels unified (blanks, Unicode form, case)", ""),
+        ("I-WHERE", "kept by where:", ""),
+        # ids and joins
+        ("E-ID-UNDECLARED", "no patient id declared", "Declare id: (the column), or id: row"),
+        ("E-ID-MISSING", "without a patient id", "Complete the ids or remove the rows"),
+        ("E-ID-TWICE", "share a patient id with another row", "Keep one row per patient, or select with where:"),
+        ("E-ID-SAMPLES", "several rows per patient", "Keep one sample per patient before joining"),
+        ("E-ID-TWINS", "ids that differ only by blanks or case", "Write each patient's id in one way"),
+        ("E-JOIN-NONE", "no patient in common with the first source", "Check the id columns of both sources"),
+        ("W-JOIN-UNKNOWN", "patients of this source are not in the first one", "Check the id columns"),
+        ("W-JOIN-ABSENT", "patients of the first source are absent here", "Their values are missing, never zero"),
+        # times and events
+        ("E-TIME-DATE", "are dates, not times", "Declare start: and end: for date columns, or compute the time"),
+        ("E-TIME-TEXT", "are not numbers", "Correct them or declare missing: codes"),
+        ("E-TIME-NEG", "< 0", "Correct them or set negative_time: drop"),
+        ("E-TIME-INF", "are infinite", "Correct them"),
+        ("E-TIME-MISSING", "without a time", "Complete them or set missing_outcome: drop"),
+        ("E-TIME-ZERO", "are events at time 0", "Correct them or set zero_time: half_day, keep or drop"),
+        ("E-TIME-MAX", "beyond the largest possible time", "Correct them, or the declared unit: or maximum:"),
+        ("E-TIME-UNIT", "the median time is impossible in the declared unit", "Correct unit:, or compute times"),
+        ("W-TIME-ZERO", "are censored at time 0: they contribute nothing", "Correct them or set zero_time:"),
+        ("W-TIME-UNIT", "look as if given in another unit than the rest", "Convert them to one unit"),
+        ("W-TIME-DROPPED", "dropped by the declared rule", ""),
+        ("I-TIME-HALF-DAY", "at time 0 set to half a day", ""),
+        ("E-DATE-FORMAT", "not ISO dates (2021-03-31)", "Write full dates; complete or remove partial ones"),
+        ("E-DATE-ORDER", "end before start", "Correct the dates"),
+        ("E-DATE-CUT", "after the data cut", "Correct the dates or data_cut:"),
+        ("E-ENTRY-EXIT", "enter at or after their exit", "Correct entry or exit"),
+        ("E-ENTRY-TEXT", "entry times are not numbers", "Correct them"),
+        ("E-EVENT-UNKNOWN", "with an event code that is not declared", "List it under events: or censored:"),
+        ("E-EVENT-MISSING", "without an event code", "Complete them or set missing_outcome: drop"),
+        ("E-EVENT-CNSR", "disagree between the event column and CNSR (0 is the event)", "Correct one of the two"),
+        ("I-EVENT-CNSR", "CNSR inverted: 0 is the event", ""),
+        ("E-OUTCOME-UNKNOWN", "with an outcome that is not declared", "List it under positive: or negative_values:"),
+        ("E-OUTCOME-TEXT", "outcomes are not numbers", "Correct them or declare missing: codes"),
+        ("E-OUTCOME-MISSING", "without an outcome", "Complete them or set missing_outcome: drop"),
+        ("N-EVENTS", "too few events to estimate anything", "Wait for more events, or lower analysis.minimum_events"),
+        ("N-PATIENTS", "too few patients to estimate anything", "Check the eligibility and the joins"),
+        # arms
+        ("E-ARM-MISSING", "without an arm", "Complete the arms or remove the patients"),
+        ("E-ARM-UNKNOWN", "with an arm that is not declared", "Declare it under arms.levels or remove the rows"),
+        ("N-ARM-EMPTY", "no patient in a declared arm", "Check the arm's value: in the protocol"),
+        ("N-ARM-ONE", "a single patient in an arm", "Check the arm's value: in the protocol"),
+        # covariates and markers
+        ("E-VALUE-TEXT", "not numeric", "Declare missing: codes, or kind: categorical"),
+        ("E-VALUE-INF", "infinite or beyond 1e30", "Correct them or declare missing: codes"),
+        ("E-VALUE-RANGE", "outside minimum: and maximum:", "Correct them or the declared range"),
+        ("E-LEVEL-UNKNOWN", "with a level that is not declared", "Add it to levels: or correct the rows"),
+        ("E-LEVEL-TWINS", "levels that differ only by blanks, case or Unicode form", "Correct them: normalise: true"),
+        ("E-LEVEL-MIXED", "numbers and text mixed", "Declare levels: or missing: codes"),
+        ("E-MISSING-LIMIT", "missing: above missing_limit:", "Remove the column or raise missing_limit:"),
+        ("E-STRATUM-MISSING", "without a randomisation stratum", "Complete the stratum"),
+        ("W-CODE-UNDECLARED", "look like undeclared missing codes", "Declare missing: or levels: for the column"),
+        ("W-SENTINEL", "hold one value far outside the rest: a missing code?", "Declare it under missing:"),
+        ("W-OUTLIER", "far outside the rest", "Correct them or declare minimum: and maximum:"),
+        ("W-CONSTANT", "one value in every patient: dropped", "Remove the column from the protocol"),
+        ("W-EMPTY", "no value in any patient: dropped", "Remove the column from the protocol"),
+        ("W-COLLINEAR", "determined by another column: dropped", "Remove one of the two from the protocol"),
+        ("W-ID-LIKE", "almost one level per patient: dropped", "Remove the column from the protocol"),
+        ("W-LEAK", "nearly determines the outcome", "Remove it unless it was measured before time zero"),
+        ("W-MARKERS-DROPPED", "markers dropped (constant or too often missing)", ""),
+        ("E-MARKERS-NONE", "no numeric marker in this block", "Correct source: or prefix: of the block"),
+        # criteria
+        ("N-CRITERION-NONE", "no patient is left after this criterion", "Check its conditions and units"),
+        ("W-CRITERION-UNKNOWN", "cannot be judged: a value is missing", "Decide with unknown: include or exclude"),
+    )
+}
+
+
+class RefusedError(DataError):
+    """Data refused while reading; keeps the findings so that a check can list them with others."""
+
+    def __init__(self, *findings: Finding) -> None:
+        self.findings = findings
+        super().__init__(*(_line(finding) for finding in findings))
+
+
+def finding(
+    code: str,
+    *,
+    source: str = "",
+    column: str = "",
+    detail: str = "",
+    bad: int | None = None,
+    total: int | None = None,
+    lines: Sequence[int] | NDArray[np.int64] = (),
+) -> Finding:
+    """A finding of a rule of the table; ``detail`` continues its message, the first three ``lines`` are kept."""
+    rule = RULES[code]
+    return Finding(
+        code=code,
+        severity=rule.severity,
+        message=f"{rule.message}: {detail}" if detail else rule.message,
+        remedy=f"{rule.remedy}." if rule.remedy else "",
+        source=visible(source),
+        column=visible(column),
+        bad=bad,
+        total=total,
+        lines=tuple(int(line) for line in lines[:3]),
+    )
+
+
+def rows_finding(
+    code: str, mask: NDArray[np.bool_], lines: NDArray[np.int64], *, source: str, column: str, detail: str = ""
+) -> tuple[Finding, ...]:
+    """The finding of the rows in ``mask`` (one per row of a table), or none when no row is bad."""
+    bad = int(mask.sum())
+    if not bad:
+        return ()
+    at = np.sort(lines[mask])
+    at = at[at > 0]
+    return (finding(code, source=source, column=column, detail=detail, bad=bad, total=len(mask), lines=at[:3]),)
+
+
+def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that stop a run."""
+    return tuple(entry for entry in findings if entry.severity == "error")
+
+
+def raise_for(findings: Iterable[Finding]) -> None:
+    """Raise when any finding is an error: every error of every file in one exception.
+
+    Raises
+    ------
+    IntegrityError
+        When a file is not the declared one.
+    DataError
+        When the data are refused.
+    NotEstimableError
+        When the data are sound but cannot answer the question.
+    """
+    stop = errors(findings)
+    if stop:
+        _raise(stop)
+
+
+def _raise(stop: tuple[Finding, ...]) -> NoReturn:
+    lines = [_line(entry) for entry in stop]
+    kinds = {entry.code[0] for entry in stop}
+    if "X" in kinds:
+        raise IntegrityError(*lines)
+    if kinds == {"N"}:
+        raise NotEstimableError(*lines)
+    raise DataError(*lines)
+
+
+def _line(entry: Finding) -> str:
+    return f"{entry.text()} Nothing written."
+
+
+def visible(text: str) -> str:
+    """A name from a file made safe to print: control and direction marks escaped, long names shortened."""
+    shown = "".join(
+        char if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else f"\\u{ord(char):04x}"
+        for char in text[: LONGEST_NAME + 1]
+    )
+    return shown if len(text) <= LONGEST_NAME else shown[: LONGEST_NAME - 1] + "…"
