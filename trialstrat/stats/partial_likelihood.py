@@ -18,6 +18,7 @@ COLLINEAR = 2.0**-39
 #: Gain still expected, relative to the log-likelihood, below which a maximum that keeps moving away is infinite.
 GAIN = 1e-13
 MAX_ITERATIONS = 80
+SHORTEST_STEP = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -143,15 +144,12 @@ def maximise(sets: RiskSets, x: Floats, offset: Floats) -> Maximum:
         if not converged and gain < tiny and _keeps_rising(sets, row_products(x, step)):
             monotone = np.abs(step) * spread > 1e-3
             break
-        trial, scale = sweep(sets, x, offset + row_products(x, coef + step)), 1.0
-        while not trial.loglik(sets) >= value - 1e-13 * (1.0 + abs(value)) and scale > 1e-6:
-            scale /= 2.0
-            trial = sweep(sets, x, offset + row_products(x, coef + scale * step))
-        if not np.isfinite(trial.loglik(sets)):
+        trial, height, scale = _raise(sets, x, offset, coef, step, value)
+        if not np.isfinite(height):
             converged = False
             break
-        stuck = scale <= 1e-6
-        coef, at, value = coef + scale * step, trial, trial.loglik(sets)
+        stuck = scale <= SHORTEST_STEP
+        coef, at, value = coef + scale * step, trial, height
         gradient, curvature = score(sets, x, at), information(sets, x, at)
         # rounding noise of an ill-conditioned problem: the steps no longer shrink, the error is far below the SE
         converged = converged or (gain < 1e-18 * (1.0 + abs(value))) or (stuck and gain < tiny)
@@ -162,6 +160,19 @@ def maximise(sets: RiskSets, x: Floats, offset: Floats) -> Maximum:
         information=curvature, sweep=at, iterations=iterations, converged=converged or bool(monotone.any()),
         monotone=monotone,
     )  # fmt: skip
+
+
+def _raise(
+    sets: RiskSets, x: Floats, offset: Floats, coef: Floats, step: Floats, value: float
+) -> tuple[Sweep, float, float]:
+    """Halve the step until the log-likelihood is not below ``value``: the sweep there, its height, the part taken."""
+    scale = 1.0
+    while True:
+        trial = sweep(sets, x, offset + row_products(x, coef + scale * step))
+        height = trial.loglik(sets)
+        if height >= value - 1e-13 * (1.0 + abs(value)) or scale <= SHORTEST_STEP:
+            return trial, height, scale
+        scale /= 2.0
 
 
 def _solve(curvature: Floats, gradient: Floats) -> Floats | None:

@@ -73,7 +73,8 @@ def risk_set_means(
         for row in range(reached - 1, dead_end - 1, -1):
             _add_row(x, row, risk[row], total, rest)
         for at in range(entered[g, 0], entered[g, 1]):
-            _add_row(x, by_entry[at], -risk[by_entry[at]], total, rest)
+            gone: int = by_entry[at]
+            _add_row(x, gone, -risk[gone], total, rest)
         dying[:] = 0.0
         unused[:] = 0.0
         for row in range(first[g], dead_end):
