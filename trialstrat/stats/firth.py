@@ -29,8 +29,8 @@ class FirthFit:
     """Cox model fitted by Firth's penalised likelihood, Breslow's ties. Arrays by covariate, (p,).
 
     ``lower`` and ``upper`` are profile penalised likelihood limits of the hazard ratio ``hazard_ratio``; an infinite
-    limit is one the data do not give. ``penalised_loglik`` is on the scale of the covariates as given. Collinear columns
-    are nan and named in ``collinear``.
+    limit is one the data do not give. ``penalised_loglik`` is on the scale of the covariates as given. Collinear
+    columns are nan and named in ``collinear``.
     """
 
     names: tuple[str, ...]
@@ -214,7 +214,7 @@ class _Penalised:
         near, far = start, start + width
         for _ in range(8):
             if height(far) < 0:
-                return float(brentq(height, min(near, far), max(near, far), xtol=1e-8))
+                return float(np.asarray(brentq(height, min(near, far), max(near, far), xtol=1e-8)))
             near, far = far, start + 2.0 * (far - start)
         return float(np.copysign(np.inf, width))
 

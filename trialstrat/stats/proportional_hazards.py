@@ -1,4 +1,4 @@
-"""Test of proportional hazards: does a coefficient of the Cox model change with time?"""
+"""Test of proportional hazards: whether a coefficient of the Cox model changes with time."""
 
 from __future__ import annotations
 
