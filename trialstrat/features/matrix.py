@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +144,7 @@ def _variables(
     kept: list[VariableSpec] = []
     dropped: list[tuple[str, str]] = []
     for variable in choice.variables:
-        raw = frame[variable.column]
+        raw: Any = frame[variable.column]
         share = float(raw.isna().mean())
         if share > variable.missing_limit or share == 1.0:
             dropped.append((variable.column, f"{share:.0%} missing in the training rows"))

@@ -130,7 +130,7 @@ class FeatureSpec:
         return out
 
     @staticmethod
-    def _column(name: str, frame: pd.DataFrame, markers: pd.DataFrame | None) -> pd.Series:
+    def _column(name: str, frame: pd.DataFrame, markers: pd.DataFrame | None) -> Any:
         if name in frame.columns:
             return frame[name]
         if markers is not None and name in markers.columns:
