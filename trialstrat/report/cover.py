@@ -1,0 +1,227 @@
+"""Page one: the answer, the figure that carries it, three cards, and what none of it shows."""
+
+from __future__ import annotations
+
+from trialstrat.report import format as fmt
+from trialstrat.report import sentences
+from trialstrat.report.context import Context
+from trialstrat.report.curve_views import Source, curves, numbers, time_ticks
+from trialstrat.report.figures.curves import Layout, survival_chart
+from trialstrat.report.figures.theme import NARROW
+from trialstrat.report.page import Card, Cover, Figure, Panel, TableView
+
+BADGES = {
+    "confirmatory": ("Confirmatory", "The question and its analysis were declared before the outcomes were read."),
+    "exploratory": ("Exploratory", "Found in these data; to be confirmed in other patients before it is acted on."),
+    "descriptive": ("Descriptive", "Describes these patients; no hypothesis was tested."),
+}
+SIDES = ("inside", "outside")
+MOST_LIMITS = 3
+
+
+def build(context: Context) -> Cover:
+    """The whole of page one."""
+    study = context.study
+    badge, meaning = BADGES[context.record.evidence]
+    facts = [
+        ("Protocol", f"{study.get('id', '')} version {study.get('version', '')}".strip()),
+        ("Data cut", str(study.get("data_cut") or fmt.NOT_PROVIDED)),
+        ("Cohort", context.population()),
+        ("Endpoint", context.endpoint_label),
+    ]
+    return Cover(
+        title=str(study.get("title") or study.get("id") or "Study"),
+        question=str(study.get("question") or ""),
+        facts=tuple((name, value) for name, value in facts if value),
+        badge=badge,
+        badge_text=meaning,
+        answers=sentences.answers(context),
+        cards=(_enrol(context), _expect(context), _beware(context)),
+        not_shown=not_shown(context),
+        figure=figure(context),
+    )
+
+
+def criteria_text(context: Context) -> str:
+    """Criteria as they would be pasted into a protocol: as written first, then the proposed ones."""
+    lines = []
+    written = context.record.table("criteria.written")
+    entries = written.records() if written else list(context.study.get("eligibility") or ())
+    for kind, head in (("inclusion", "Inclusion criteria"), ("exclusion", "Exclusion criteria")):
+        mine = [entry for entry in entries if entry["kind"] == kind]
+        rule = (
+            context.record.table("criteria.rule") if kind == "inclusion" and sentences.rule_proposed(context) else None
+        )
+        if not mine and not rule:
+            continue
+        lines.append(head)
+        lines += [f"{number}. {entry['text']}" for number, entry in enumerate(mine, start=1)]
+        added = rule.records() if rule else []
+        lines += [
+            f"{number}. {entry['text']} (proposed: prognostic enrichment)"
+            for number, entry in enumerate(added, start=len(mine) + 1)
+        ]
+    return "\n".join(lines)
+
+
+def _enrol(context: Context) -> Card:
+    rule = context.record.table("criteria.rule")
+    if rule is not None and sentences.rule_proposed(context):
+        lines = ["Eligible as written, and:", *(str(row["text"]) for row in rule.records())]
+    else:
+        lines = ["All patients who are eligible as written.", "No further condition is supported by these data."]
+    return Card(key="enrol", title="Enrol", lines=tuple(lines), copy=criteria_text(context))
+
+
+def _expect(context: Context) -> Card:
+    """The pool, the screening it needs and the events it yields."""
+    wanted = (
+        ("share", "of the cohort qualifies", lambda v: fmt.percent(v, 0)),
+        ("screened_per_enrolled", "screened per patient enrolled", lambda v: fmt.fixed(v, 1)),
+        ("event_rate_inside", f"have an event within {context.at_horizon}", lambda v: fmt.percent(v, 0)),
+        ("events_gained_per_100", "more events per 100 enrolled", lambda v: fmt.fixed(v, 0)),
+    )
+    facts = []
+    if sentences.rule_proposed(context):
+        for key, label, how in wanted:
+            found = context.ok(f"criteria.enrichment.{key}")
+            if found:
+                facts.append((fmt.interval(found.value, found.lower, found.upper, how), label))
+    else:
+        facts += _expect_without_rule(context)
+    return Card(key="expect", title="Expect", facts=tuple(facts))
+
+
+def _expect_without_rule(context: Context) -> list[tuple[str, str]]:
+    facts = []
+    n, events = context.ok("cohort.n"), context.ok("cohort.events")
+    if n and events:
+        facts.append((fmt.share(events.value, n.value), "patients had an event in this cohort"))
+    rate = context.ok("criteria.enrichment.event_rate_all")
+    if rate:
+        text = fmt.interval(rate.value, rate.lower, rate.upper, lambda v: fmt.percent(v, 0))
+        facts.append((text, f"have an event within {context.at_horizon}"))
+    follow = context.ok("baseline.follow_up.median.all")
+    if follow:
+        text = fmt.interval(follow.value, follow.lower, follow.upper, lambda v: fmt.fixed(v, 0))
+        facts.append((text, f"{context.unit}: median follow-up"))
+    return facts
+
+
+def limits(context: Context) -> list[str]:
+    """The strongest limits, those that the study and its data have, never generic ones; declared ones first."""
+    found = [fmt.sentence(str(entry)) for entry in context.study.get("limits") or ()]
+    for suffix, *_ in context.pairs:
+        ph = context.ok(f"primary.ph.p.{suffix}")
+        alpha = float((context.study.get("analysis") or {}).get("ph_alpha", 0.05))
+        if ph and ph.value < alpha:
+            found.append(f"Hazards are not proportional (p {fmt.p_value(ph.value)}): one hazard ratio hides a change.")
+    stability = context.ok("criteria.enrichment.stability")
+    if sentences.rule_proposed(context) and stability and stability.value < 1:
+        found.append(f"The same rule was found in {fmt.percent(stability.value, 0)} of the folds only.")
+    loss = context.ok("criteria.enrichment.c_loss")
+    if sentences.rule_proposed(context) and loss and loss.value > 0.02:
+        text = fmt.interval(loss.value, loss.lower, loss.upper, fmt.effect)
+        found.append(f"The rule ranks patients less well than the full model: {text} of concordance is lost.")
+    order = {"error": 0, "warning": 1}
+    stages = context.record.stages.values()
+    findings = [finding for stage in stages for finding in stage.findings if finding.severity in order]
+    found += [fmt.sentence(f.text()) for f in sorted(findings, key=lambda f: (order[f.severity], -(f.bad or 0)))]
+    return list(dict.fromkeys(found))
+
+
+def _beware(context: Context) -> Card:
+    found = limits(context)[:MOST_LIMITS]
+    return Card(key="beware", title="Beware", lines=tuple(found) or ("No limit was declared, and no check found one.",))
+
+
+def not_shown(context: Context) -> tuple[str, ...]:
+    """What a reader might take from the page and must not."""
+    out = []
+    if sentences.rule_proposed(context):
+        out.append(
+            "That the treatment works better inside the criteria: they find patients at higher risk, not responders."
+        )
+    if context.pairs and not context.randomised:
+        out.append("That the treatment caused the difference: the arms were not formed by randomisation alone.")
+    if not context.pairs:
+        out.append("Any effect of treatment: there is no comparison in these data.")
+    if context.record.stage("models") is not None:
+        out.append("How the model performs elsewhere: it was tested on held-out patients of this cohort only.")
+    if context.record.evidence != "confirmatory":
+        out.append("A confirmed finding: the run is exploratory.")
+    return tuple(out)
+
+
+def figure(context: Context) -> Figure | None:
+    """Kaplan-Meier by arm inside and outside the proposed criteria, or by arm alone when there is no rule."""
+    km, risk = context.record.table("criteria.km"), context.record.table("criteria.at_risk")
+    if km is not None and risk is not None and sentences.rule_proposed(context):
+        made = [(side, Source(km=km, at_risk=risk, key="arm", only={"population": side})) for side in SIDES]
+        title = "More events inside the proposed criteria than outside"
+        inside, outside = (context.ok(f"criteria.enrichment.event_rate_{side}") for side in SIDES)
+        if inside and outside:
+            title = (
+                f"Within {context.at_horizon}, {fmt.per_hundred(inside.value)} of 100 patients inside the criteria and "
+                f"{fmt.per_hundred(outside.value)} of 100 outside have an event"
+            )
+        return _panels(context, made, title)
+    km, risk = context.record.table("primary.km"), context.record.table("primary.at_risk")
+    if km is None or risk is None:
+        return None
+    who = "by arm" if context.pairs else "of the cohort"
+    return _panels(context, [("all", Source(km=km, at_risk=risk, key="arm"))], f"{context.endpoint_label} {who}")
+
+
+def _panels(context: Context, sources: list[tuple[str, Source]], title: str) -> Figure:
+    ticks = max((time_ticks(source) for _, source in sources), key=lambda found: found[-1])
+    panels, views = [], []
+    single = len(sources) == 1
+    for side, source in sources:
+        if not source.rows(source.km):
+            continue
+        shown = curves(source, context.arm_order, context.minimum_cell)
+        layout = Layout(
+            ticks=ticks if len(ticks) < 7 else ticks[::2] if not single else ticks,
+            time_title=context.time_title,
+            value_title="Event-free",
+            unit=context.unit,
+            width=420 if single else 225,
+            height=210 if single else 176,
+            measures=("At risk",),
+            horizon=context.horizon,
+            label_inside=True,
+        )
+        label = str(source.rows(source.km)[0].get("label_population") or "") if not single else ""
+        narrow = survival_chart(shown, _narrowed(layout)) if single else None
+        panels.append(Panel(chart=survival_chart(shown, layout), narrow=narrow, label=label))
+        view: TableView = numbers(source, shown, key=f"cover-{side}", unit=context.unit, first=label or "Arm")
+        views.append(view)
+    return Figure(
+        key="cover",
+        title=title,
+        subtitle=f"{context.endpoint_label}, Kaplan-Meier by arm with 95% bands. {fmt.sentence(context.population())}",
+        description=describe(sources, context),
+        panels=tuple(panels),
+        numbers=tuple(views),
+    )
+
+
+def _narrowed(layout: Layout) -> Layout:
+    from dataclasses import replace
+
+    ticks = layout.ticks if len(layout.ticks) < 7 else layout.ticks[::2]
+    return replace(layout, width=NARROW - 70, height=180, ticks=ticks, measures=("At risk",), label_inside=True)
+
+
+def describe(sources: list[tuple[str, Source]], context: Context) -> str:
+    """The curves in words: survival at the horizon of every curve."""
+    parts = []
+    for _, source in sources:
+        for curve in curves(source, context.arm_order, context.minimum_cell):
+            where = source.rows(source.km)[0].get("label_population")
+            place = f"{where}, " if where else ""
+            time = min(context.horizon or curve.end, curve.end)
+            at = fmt.horizon(time, context.unit)
+            parts.append(f"{place}{curve.label}: {fmt.percent(curve.at(time), 0)} event-free at {at}")
+    return fmt.sentence("; ".join(parts))

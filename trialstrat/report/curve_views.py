@@ -1,0 +1,134 @@
+"""From the stored survival tables to curves, and to the table of numbers that stands behind each figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trialstrat.report import format as fmt
+from trialstrat.report import tables
+from trialstrat.report.figures.curves import Curve
+from trialstrat.report.page import Head, TableView
+from trialstrat.results import Cell, Table
+
+Record = Mapping[str, Cell]
+MEASURES = ("at_risk", "events", "censored")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the curves of one figure stand: ``key`` is the column that names the group."""
+
+    km: Table
+    at_risk: Table
+    key: str
+    censoring: Table | None = None
+    only: Mapping[str, str] | None = None
+
+    def rows(self, table: Table) -> list[Record]:
+        """The rows of this figure."""
+        chosen = self.only or {}
+        return [r for r in table.records() if all(str(r.get(k)) == v for k, v in chosen.items())]
+
+
+def time_ticks(source: Source) -> tuple[float, ...]:
+    """The times at which patients at risk are counted, as far as any curve goes."""
+    found = sorted({float(row["time"]) for row in source.rows(source.at_risk)})  # type: ignore[arg-type]
+    ends = [float(row["time"]) for row in source.rows(source.km)]  # type: ignore[arg-type]
+    last = max(ends, default=0.0)
+    kept = [tick for tick in found if tick < last]
+    return tuple([*kept, *[tick for tick in found if tick >= last][:1]]) or (0.0, max(last, 1.0))
+
+
+def curves(source: Source, order: Sequence[str], minimum: int) -> list[Curve]:
+    """One curve per group, in the order given (others follow), cut where too few are at risk."""
+    rows, risk = source.rows(source.km), source.rows(source.at_risk)
+    present = list(dict.fromkeys(str(row[source.key]) for row in rows))
+    names = [name for name in order if name in present] + [name for name in present if name not in order]
+    out = []
+    for style, name in enumerate(names):
+        mine = [row for row in rows if str(row[source.key]) == name]
+        counted = [row for row in risk if str(row[source.key]) == name]
+        stop = _stop(counted, minimum)
+        steps = tuple(
+            (
+                float(row["time"]),  # type: ignore[arg-type]
+                float(row["survival"]),  # type: ignore[arg-type]
+                tables.number_of(row["lower"]),
+                tables.number_of(row["upper"]),
+            )
+            for row in mine
+            if row["survival"] is not None and float(row["time"]) <= stop  # type: ignore[arg-type]
+        )
+        last = max((float(row["time"]) for row in mine), default=0.0)  # type: ignore[arg-type]
+        end = min(stop, max(last, _last_tick(counted)))
+        steps = (*steps, (end, *steps[-1][1:])) if end > steps[-1][0] else steps
+        out.append(
+            Curve(
+                label=str(mine[0].get("label") or name),
+                style=style,
+                steps=steps,
+                censored=_censored(source, name, stop),
+                risk={float(row["time"]): _counts(row, minimum) for row in counted},  # type: ignore[arg-type]
+            )
+        )
+    return out
+
+
+def _last_tick(counted: Sequence[Record]) -> float:
+    """The last time at which enough patients were at risk for the curve still to stand."""
+    return max((float(row["time"]) for row in counted if tables.number_of(row["at_risk"])), default=0.0)  # type: ignore[arg-type]
+
+
+def _stop(counted: Sequence[Record], minimum: int) -> float:
+    """The first counted time with fewer than the minimum at risk; infinity when there is none."""
+    few = [float(row["time"]) for row in counted if (tables.number_of(row["at_risk"]) or 0) < minimum]  # type: ignore[arg-type]
+    return min(few, default=float("inf"))
+
+
+def _censored(source: Source, name: str, stop: float) -> tuple[tuple[float, float], ...]:
+    if source.censoring is None:
+        return ()
+    rows = [row for row in source.censoring.records() if str(row.get(source.key, row.get("arm"))) == name]
+    points = ((tables.number_of(row["time"]), tables.number_of(row["survival"])) for row in rows)
+    return tuple((t, s) for t, s in points if t is not None and s is not None and t <= stop)
+
+
+def _counts(row: Record, minimum: int) -> tuple[str, str, str]:
+    return tuple(shown_count(row[measure], minimum) for measure in MEASURES)  # type: ignore[return-value]
+
+
+def shown_count(raw: Cell, minimum: int) -> str:
+    """A count as text; what was suppressed before it was stored reads ``< 11``."""
+    if isinstance(raw, str):
+        return raw
+    return fmt.suppressed(minimum) if raw is None else fmt.count(float(raw))
+
+
+def numbers(source: Source, shown: Sequence[Curve], *, key: str, unit: str, first: str) -> TableView:
+    """The numbers behind a figure at the ticks of its axis: survival with interval, at risk, events, censored."""
+    ticks = time_ticks(source)
+    rows = []
+    for curve in shown:
+        for tick in ticks:
+            step = [s for s in curve.steps if s[0] <= tick][-1]
+            known = tick <= curve.end
+            survival = fmt.interval(step[1], step[2], step[3], fmt.percent) if known else fmt.DASH
+            counts = curve.risk.get(tick, (fmt.DASH,) * 3)
+            why = "" if known else "too few patients at risk"
+            rows.append(
+                tables.row(
+                    tables.text(curve.label, header=True),
+                    tables.value(tick, fmt.number),
+                    tables.value(survival, fmt.percent) if not why else tables.value(None, fmt.percent, why),
+                    *(tables.value(entry, fmt.count) for entry in counts),
+                )
+            )
+    head = tables.heads(
+        first,
+        tables.numeric("Time", unit),
+        tables.numeric("Survival (95% interval)"),
+        *(Head(text=word, numeric=True) for word in ("At risk", "Events", "Censored")),
+    )
+    note = "Events and censored are counted from time zero. " + source.km.note
+    return TableView(key=key, caption="The numbers of this figure", heads=head, rows=tuple(rows), note=note.strip())

@@ -1,0 +1,1 @@
+"""Charts: declarative specifications made from rows of aggregates, and their drawings. Nothing else draws."""

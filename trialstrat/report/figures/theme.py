@@ -1,0 +1,137 @@
+"""One look for every chart. Colours are CSS variables, so that a drawing follows the page: light, dark or print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec
+
+import altair as alt
+from altair.utils.schemapi import debug_mode
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+INK, MUTED, GRID, PAPER, AXIS = "var(--ink)", "var(--muted)", "var(--grid)", "var(--paper)", "var(--axis)"
+#: Okabe-Ito colours with a line style each, so that they differ in grey as well.
+STYLES = 6
+DASHES: tuple[tuple[int, ...], ...] = ((1, 0), (7, 4), (2, 3), (10, 4, 2, 4), (4, 2), (1, 3))
+WIDE, NARROW = 640, 300
+TEXT_SIZE = 12
+
+
+def colour(index: int) -> str:
+    """Colour of a line or a mark."""
+    return f"var(--s{index % STYLES + 1})"
+
+
+def ink(index: int) -> str:
+    """The same hue, dark enough to be read as text."""
+    return f"var(--s{index % STYLES + 1}t)"
+
+
+def dash(index: int) -> list[int]:
+    """Line style."""
+    return list(DASHES[index % STYLES])
+
+
+def data(rows: Sequence[Mapping[str, Any]]) -> alt.Data:
+    """Rows as they stand; numbers rounded so that the page stays small."""
+    return alt.Data(values=[{key: _short(value) for key, value in row.items()} for row in rows])
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """A piece of text. ``x`` and ``y`` are pixels from the upper left corner, or values when the layer says so."""
+
+    text: str
+    x: float
+    y: float
+    fill: str = INK
+    align: str = "left"
+    bold: bool = False
+    italic: bool = False
+    dx: float = 0
+    dy: float = 0
+
+
+def words(entries: Sequence[Word], *, at: str = "pixels") -> alt.Chart:
+    """One layer of text: ``at`` is ``pixels``, ``times`` (x is a value, y pixels) or ``points`` (both are values)."""
+    rows = [
+        {
+            "w": word.text,
+            "t": word.x,
+            "s": word.y,
+            "c": word.fill,
+            "a": word.align,
+            "b": 600 if word.bold else 400,
+            "i": "italic" if word.italic else "normal",
+            "dx": word.dx,
+            "dy": word.dy,
+        }
+        for word in entries
+    ]
+    mark = alt.Chart(data(rows)).mark_text(
+        clip=False,
+        fontSize=TEXT_SIZE,
+        fill=alt.ExprRef("datum.c"),
+        align=alt.ExprRef("datum.a"),
+        fontWeight=alt.ExprRef("datum.b"),
+        fontStyle=alt.ExprRef("datum.i"),
+        dx=alt.ExprRef("datum.dx"),
+        dy=alt.ExprRef("datum.dy"),
+        baseline="middle",
+    )
+    x: Any = alt.XValue(alt.ExprRef("datum.t")) if at == "pixels" else alt.X("t:Q")
+    y: Any = alt.Y("s:Q") if at == "points" else alt.YValue(alt.ExprRef("datum.s"))
+    return mark.encode(x=x, y=y, text=alt.Text("w:N"))
+
+
+Chart = alt.LayerChart | alt.Chart | alt.VConcatChart | alt.HConcatChart
+Arguments = ParamSpec("Arguments")
+
+
+def finished(make: Callable[Arguments, Chart]) -> Callable[Arguments, dict[str, Any]]:
+    """Decorate a function that makes a chart: it gives the specification in the look of the report.
+
+    Checking every intermediate object against the schema takes a hundred times as long as making it; the tests check
+    whole specifications instead.
+    """
+
+    @wraps(make)
+    def made(*args: Arguments.args, **kwargs: Arguments.kwargs) -> dict[str, Any]:
+        with debug_mode(False):
+            return _finish(make(*args, **kwargs))
+
+    return made
+
+
+def _finish(chart: Chart) -> dict[str, Any]:
+    """The specification with the look of the report, without addresses of schemas."""
+    made = chart.configure(
+        aria=False,
+        background="transparent",
+        font=FONT,
+        padding=4,
+        axis=alt.AxisConfig(
+            labelColor=MUTED,
+            titleColor=MUTED,
+            labelFontSize=TEXT_SIZE,
+            titleFontSize=TEXT_SIZE,
+            titleFontWeight="normal",
+            domainColor=AXIS,
+            tickColor=AXIS,
+            gridColor=GRID,
+            tickSize=4,
+            labelPadding=4,
+            titlePadding=10,
+        ),
+        view=alt.ViewConfig(stroke=None),
+    ).to_dict(validate=False)
+    made.pop("$schema", None)
+    for size in ("continuousWidth", "continuousHeight"):
+        made["config"]["view"].pop(size, None)
+    return made

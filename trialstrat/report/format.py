@@ -1,0 +1,132 @@
+"""Numbers as a reader sees them. Everything stored is raw; every rounding of the project happens here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+#: What stands where there is no number; the reason goes beside it.
+DASH = "–"
+MINUS = "−"
+NOT_PROVIDED = "not provided"
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or not math.isfinite(value)
+
+
+def _signed(text: str) -> str:
+    """A true minus sign, and no minus before a zero."""
+    if text.startswith("-"):
+        return MINUS + text[1:] if text.strip("-0.,%") else text[1:]
+    return text
+
+
+def count(value: float | None) -> str:
+    """Whole number with thousands separated: ``1,234``."""
+    return DASH if _missing(value) else _signed(f"{round(value):,}")  # type: ignore[arg-type]
+
+
+def effect(value: float | None) -> str:
+    """An effect with two decimals, or two significant digits below 0.1: ``0.69``, ``12.3``, ``0.061``."""
+    if value is None or _missing(value):
+        return DASH
+    size = abs(value)
+    if size == 0:
+        return "0.00"
+    if size >= 1e5 or size < 1e-4:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return _signed(f"{mantissa}e{int(exponent)}")
+    if size < 0.0995:
+        return _signed(f"{value:.{1 - math.floor(math.log10(size))}f}")
+    return _signed(f"{value:,.2f}" if size < 9.995 else f"{value:,.1f}" if size < 99.95 else f"{value:,.0f}")
+
+
+def number(value: float | None, decimals: int = 1) -> str:
+    """A measurement: whole numbers stay whole, others get ``decimals`` decimals."""
+    if value is None or _missing(value):
+        return DASH
+    return _signed(f"{value:,.0f}" if float(value).is_integer() else f"{value:,.{decimals}f}")
+
+
+def fixed(value: float | None, decimals: int) -> str:
+    """Always the same number of decimals, for a column whose digits must align."""
+    return DASH if value is None or _missing(value) else _signed(f"{value:,.{decimals}f}")
+
+
+def percent(value: float | None, decimals: int = 1) -> str:
+    """A proportion (0-1) in percent: ``43.6%``."""
+    return DASH if value is None or _missing(value) else _signed(f"{100 * value:.{decimals}f}%")
+
+
+def per_hundred(value: float | None) -> str:
+    """A proportion as whole patients of 100: ``44``."""
+    return DASH if value is None or _missing(value) else _signed(f"{100 * value:.0f}")
+
+
+def p_value(value: float | None) -> str:
+    """A p-value: ``0.012``, ``0.34``, ``< 0.001``, ``> 0.99``."""
+    if value is None or _missing(value):
+        return DASH
+    if value < 0.001:
+        return "< 0.001"
+    if value > 0.99:
+        return "> 0.99"
+    return f"{value:.3f}" if value < 0.0995 else f"{value:.2f}"
+
+
+def interval(value: float | None, lower: float | None, upper: float | None, how: Callable[[float], str]) -> str:
+    """A value with its interval, all formatted alike: ``0.61 (0.47 to 0.80)``; without bounds the value alone."""
+    if value is None or _missing(value):
+        return DASH
+    if lower is None or upper is None or (_missing(lower) and _missing(upper)):
+        return how(value)
+    return f"{how(value)} ({bound(lower, how)} to {bound(upper, how)})"
+
+
+def bound(value: float | None, how: Callable[[float], str]) -> str:
+    """One end of an interval; an end that the data do not reach is said in words."""
+    return "not reached" if value is None or _missing(value) else how(value)
+
+
+def suppressed(minimum: int) -> str:
+    """What stands for a cell below the declared minimum."""
+    return f"< {minimum}"
+
+
+def share(part: float | None, whole: float | None) -> str:
+    """A count with its percent of a whole: ``94 (38.2%)``."""
+    if part is None or whole is None or _missing(part) or not whole:
+        return DASH
+    return f"{count(part)} ({percent(part / whole)})"
+
+
+def horizon(value: float | str | None, unit: str) -> str:
+    """A time in words: ``24 months``, ``1 year``."""
+    if value is None or value == "":
+        return "the horizon"
+    quantity = float(value)
+    word = unit[:-1] if quantity == 1 and unit.endswith("s") else unit
+    return f"{number(quantity)} {word}".strip()
+
+
+def listing(items: list[str], word: str = "and") -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def sentence(text: str) -> str:
+    """First letter upper case, exactly one full stop at the end."""
+    text = text.strip()
+    if not text:
+        return ""
+    text = text[0].upper() + text[1:]
+    return text if text[-1] in ".!?" else f"{text}."
+
+
+def lower_first(text: str) -> str:
+    """A label inside a sentence: first letter lower case unless the word is an abbreviation or a name in capitals."""
+    word = text.split(" ", 1)[0]
+    return text if len(word) > 1 and any(letter.isupper() for letter in word[1:]) else text[:1].lower() + text[1:]

@@ -1,0 +1,271 @@
+"""Primary analysis: curves by arm, the effect on both scales, and whether the hazards are proportional."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trialstrat.report import format as fmt
+from trialstrat.report import tables
+from trialstrat.report.context import Context
+from trialstrat.report.curve_views import Source, curves, numbers, time_ticks
+from trialstrat.report.figures.curves import Layout, survival_chart
+from trialstrat.report.page import Block, Cell, Figure, Notice, Panel, Row, Section, Stat, Stats, TableView
+from trialstrat.results import Estimate
+
+NARROW_WIDTH = 215
+
+
+def build(context: Context) -> Section | None:
+    """The section."""
+    stage = context.record.stage("primary")
+    if stage is None:
+        return None
+    blocks: list[Block] = []
+    unasked = context.record.fact("primary", "question_not_asked")
+    if unasked:
+        blocks.append(Notice(heading="What these data cannot answer", items=(fmt.sentence(unasked),)))
+    blocks += [block for block in (_stats(context), _figure(context)) if block is not None]
+    if context.pairs:
+        blocks.append(effects(context))
+    blocks.append(by_arm(context))
+    for name, caption in (("adjusted", "Adjusted Cox model"), ("ph_test", "Test of proportional hazards")):
+        table = context.record.table(f"primary.{name}")
+        if table is not None:
+            blocks.append(
+                _adjusted(context) if name == "adjusted" else tables.view(table, name, drop=("term",), caption=caption)
+            )
+    return Section(key="primary", title="Primary analysis", lead=_lead(context), blocks=tuple(blocks))
+
+
+def _lead(context: Context) -> str:
+    if not context.pairs:
+        reason = context.record.fact("primary", "question_not_asked") or "there is no control arm"
+        return f"No effect of treatment is estimated: {fmt.lower_first(reason).rstrip('.')}."
+    suffix, treatment, control = context.pairs[0]
+    found = context.record.estimate(f"primary.cox.hazard_ratio.{suffix}")
+    names = f"{context.arm_label(treatment)} against {fmt.lower_first(context.arm_label(control))}"
+    if found is None:
+        return f"{names}: no hazard ratio was estimated."
+    if found.status != "ok":
+        return f"{names}: the hazard ratio cannot be estimated, {fmt.lower_first(found.reason).rstrip('.')}."
+    text = fmt.interval(found.value, found.lower, found.upper, fmt.effect)
+    ph = context.ok(f"primary.ph.p.{suffix}")
+    tail = f"; {_proportional(ph)}" if ph else ""
+    return f"{names}: hazard ratio {text}{tail}."
+
+
+def _proportional(ph: Estimate) -> str:
+    """What the test of proportional hazards says, in words and number."""
+    if ph.value < 0.05:
+        return f"the hazards are not proportional (p {fmt.p_value(ph.value)}), so the difference in mean time leads"
+    return f"no sign that the hazards are not proportional (p {fmt.p_value(ph.value)})"
+
+
+def stat(found: Estimate | None, label: str, how: tables.Formatter, unit: str = "") -> Stat:
+    """A large number with its interval below."""
+    if found is None:
+        return Stat(label=label, value=fmt.DASH, reason="not computed in this run")
+    if found.status != "ok":
+        return Stat(label=label, value=fmt.DASH, reason=found.reason)
+    ends = f"{fmt.bound(found.lower, how)} to {fmt.bound(found.upper, how)}"
+    tail = f"{fmt.percent(found.level, 0)} interval {ends}"
+    return Stat(label=label, value=f"{how(found.value)}{unit}", detail=tail)
+
+
+def points(value: float) -> str:
+    """A difference of proportions in percentage points."""
+    return fmt.fixed(100 * value, 1)
+
+
+def _stats(context: Context) -> Stats | None:
+    if not context.pairs:
+        return None
+    suffix = context.pairs[0][0]
+    at = context.at_horizon
+
+    def of(name: str) -> Estimate | None:
+        return context.record.estimate(f"primary.{name}.{suffix}")
+
+    return Stats(
+        items=(
+            stat(of("cox.hazard_ratio"), "Hazard ratio", fmt.effect),
+            stat(of("milestone.difference"), f"Difference in event-free at {at}, percentage points", points),
+            stat(of("rmst.difference"), f"Event-free {context.unit} gained up to {at}", fmt.effect),
+        )
+    )
+
+
+def _figure(context: Context) -> Figure | None:
+    km, risk = context.record.table("primary.km"), context.record.table("primary.at_risk")
+    if km is None or risk is None:
+        return None
+    source = Source(km=km, at_risk=risk, key="arm", censoring=context.record.table("primary.censoring"))
+    title = _title(context)
+    subtitle = f"{context.endpoint_label}, Kaplan-Meier with 95% bands; ticks mark censored patients, dots the medians"
+    return survival_figure(context, source, key="primary-km", title=title, subtitle=subtitle, order=context.arm_order)
+
+
+def _title(context: Context) -> str:
+    if context.pairs:
+        suffix, treatment, control = context.pairs[0]
+        gain = context.ok(f"primary.milestone.difference.{suffix}")
+        if gain:
+            more = "more" if gain.value >= 0 else "fewer"
+            return (
+                f"{fmt.per_hundred(abs(gain.value))} {more} of 100 patients are event-free at {context.at_horizon} with "
+                f"{fmt.lower_first(context.arm_label(treatment))} than with {fmt.lower_first(context.arm_label(control))}"
+            )
+    return f"{context.endpoint_label} of the cohort"
+
+
+def survival_figure(
+    context: Context, source: Source, *, key: str, title: str, subtitle: str, order: tuple[str, ...]
+) -> Figure:
+    """A full-width Kaplan-Meier figure with its narrow twin and its numbers."""
+    shown = curves(source, order, context.minimum_cell)
+    ticks = time_ticks(source)
+    layout = Layout(
+        ticks=ticks,
+        time_title=context.time_title,
+        value_title="Event-free",
+        unit=context.unit,
+        width=480,
+        height=290,
+        horizon=context.horizon,
+        label_inside=len(shown) <= 2,
+    )
+    narrow = Layout(
+        ticks=ticks[::2] if len(ticks) > 5 else ticks,
+        time_title=context.time_title,
+        value_title="Event-free",
+        unit=context.unit,
+        width=NARROW_WIDTH,
+        height=190,
+        measures=("At risk",),
+        horizon=context.horizon,
+        label_inside=len(shown) <= 2,
+    )
+    at = context.horizon or ticks[-1]
+    words = [
+        f"{curve.label}: {fmt.percent(curve.at(min(at, curve.end)), 0)} event-free at "
+        f"{fmt.horizon(min(at, curve.end), context.unit)}"
+        for curve in shown
+    ]
+    return Figure(
+        key=key,
+        title=title,
+        subtitle=subtitle,
+        description=fmt.sentence("; ".join(words)),
+        panels=(Panel(chart=survival_chart(shown, layout), narrow=survival_chart(shown, narrow)),),
+        caption=f"{fmt.sentence(context.population())} Curves end where fewer than {context.minimum_cell} are at risk.",
+        numbers=(numbers(source, shown, key=f"{key}-numbers", unit=context.unit, first="Group"),),
+    )
+
+
+def effects(context: Context) -> TableView:
+    """Every measure of the effect, one column per comparison."""
+    measures: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+        ("cox.hazard_ratio", "Hazard ratio (Cox)", fmt.effect),
+        ("cox.adjusted_hazard_ratio", "Adjusted hazard ratio (Cox)", fmt.effect),
+        ("milestone.difference", f"Difference in event-free at {context.at_horizon}, percentage points", points),
+        ("rmst.difference", f"RMST difference up to {context.at_horizon}, {context.unit}", fmt.effect),
+    )
+    tests = {
+        "cox.hazard_ratio": ("logrank.p", "log-rank"),
+        "cox.adjusted_hazard_ratio": ("", ""),
+        "milestone.difference": ("milestone.p", ""),
+        "rmst.difference": ("rmst.p", ""),
+    }
+    notes = tables.Footnotes()
+    rows: list[Row] = []
+    for suffix, treatment, control in context.pairs:
+        if len(context.pairs) > 1:
+            label = f"{context.arm_label(treatment)} against {fmt.lower_first(context.arm_label(control))}"
+            rows.append(tables.divider(label, 4))
+        for name, label, how in measures:
+            found = context.record.estimate(f"primary.{name}.{suffix}")
+            if found is None:
+                continue
+            p = context.record.estimate(f"primary.{tests[name][0]}.{suffix}") if tests[name][0] else None
+            cells = (tables.estimate(found, how, notes), _p(p, tests[name][1], notes))
+            rows.append(tables.row(tables.text(label, header=True), *cells, tables.text(found.method or None)))
+        rows += _extra(context, suffix, notes)
+    head = tables.heads("Measure", tables.numeric("Estimate (95% interval)"), tables.numeric("p"), "Method")
+    note = f"Population: {context.population()}. Ties: {context.record.fact('primary', 'ties') or 'Efron'}."
+    nulls = {e.null_hypothesis for e in context.record.stages["primary"].estimates if e.null_hypothesis}
+    note += "".join(f" Null hypothesis: {fmt.lower_first(null).rstrip('.')}." for null in sorted(nulls)[:1])
+    return TableView(
+        key="effects",
+        caption="The effect of treatment",
+        heads=head,
+        rows=tuple(rows),
+        note=note,
+        footnotes=notes.entries(),
+    )
+
+
+def _p(found: Estimate | None, name: str, notes: tables.Footnotes) -> Cell:
+    if found is None:
+        return Cell(text="", numeric=True)
+    if found.status != "ok":
+        return tables.missing(found.reason, notes)
+    return Cell(text=fmt.p_value(found.value), numeric=True, title=name or found.method)
+
+
+def _extra(context: Context, suffix: str, notes: tables.Footnotes) -> list[Row]:
+    """Tests without an effect of their own stand below, where they were done or declined with a reason."""
+    rows = []
+    for name, label in (
+        ("logrank.adjusted_p", "Log-rank test, adjusted for several comparisons"),
+        ("maxcombo.p", "MaxCombo test"),
+        ("ph.p", "Test of proportional hazards"),
+    ):
+        found = context.record.estimate(f"primary.{name}.{suffix}")
+        if found is not None:
+            cells = (Cell(text="", numeric=True), _p(found, "", notes), tables.text(found.method or None))
+            rows.append(tables.row(tables.text(label, header=True), *cells))
+    return rows
+
+
+def by_arm(context: Context) -> TableView:
+    """Medians, event-free shares and mean times of every arm."""
+    notes = tables.Footnotes()
+    arms = context.arm_order or tuple(str(arm["name"]) for arm in context.arms) or ("all",)
+    arms = tuple(arm for arm in arms if _known(context, arm)) or ("all",)
+    rows = [
+        tables.row(
+            tables.text(context.arm_label(arm), header=True),
+            tables.estimate(context.record.estimate(f"primary.km.median.{arm}"), lambda v: fmt.fixed(v, 1), notes),
+            tables.estimate(context.record.estimate(f"primary.milestone.{arm}"), fmt.percent, notes),
+            tables.estimate(context.record.estimate(f"primary.rmst.{arm}"), lambda v: fmt.fixed(v, 1), notes),
+        )
+        for arm in arms
+    ]
+    head = tables.heads(
+        "Arm",
+        tables.numeric("Median", context.unit),
+        tables.numeric(f"Event-free at {context.at_horizon}"),
+        tables.numeric(f"Mean event-free time up to {context.at_horizon}", context.unit),
+    )
+    caption = "Outcome by arm, with 95% intervals"
+    return TableView(key="outcome", caption=caption, heads=head, rows=tuple(rows), footnotes=notes.entries())
+
+
+def _known(context: Context, arm: str) -> bool:
+    return any(context.record.estimate(f"primary.{name}.{arm}") for name in ("milestone", "rmst", "km.median"))
+
+
+def _adjusted(context: Context) -> TableView:
+    table = context.record.table("primary.adjusted")
+    notes = tables.Footnotes()
+    rows = []
+    for row in table.records() if table else []:
+        ratio = tables.ranged(row, ("hazard_ratio", "lower", "upper"), fmt.effect, "not estimable", notes)
+        label = tables.text(row["label"] or row["term"], header=True)
+        rows.append(tables.row(label, ratio, tables.value(row["p"], fmt.p_value)))
+    head = tables.heads("Term", tables.numeric("Hazard ratio (95% interval)"), tables.numeric("p"))
+    note = table.note if table else ""
+    caption = "Adjusted Cox model"
+    return TableView(
+        key="adjusted", caption=caption, heads=head, rows=tuple(rows), note=note, footnotes=notes.entries()
+    )
