@@ -16,8 +16,8 @@ from scipy.special import chdtrc, gammaln, ndtr, ndtri
 
 FloatArray = npt.NDArray[np.float64]
 
-_NODES = 24
-_CIRCLE = 512
+_NODES = 16
+_CIRCLE = 256
 _LOG2_LATTICE = 12
 
 

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,7 @@ class TopicSummary:
 
 def shipped_folder() -> Path:
     """The cases that come with the package (tables made for this project, and cases that need none)."""
-    with as_file(files("trialstrat.pipeline.reference") / "shipped") as folder:
-        return folder
+    return Path(str(files("trialstrat.pipeline.reference"))) / "shipped"
 
 
 def read_topics(folder: Path) -> list[TopicFile]:
