@@ -203,6 +203,8 @@ def _report(data: CoxData, level: float, x: Floats, scale: Floats, keep: Bools, 
     """Put the maximum on the scale of the covariates and derive tests, limits and concordance."""
     kept = np.flatnonzero(keep)
     wild = top.monotone | _wild(data, kept, top.coef / scale[kept])
+    if wild.any():
+        wild[~wild] |= ~_identified(data, top.information[np.ix_(~wild, ~wild)])
     fine = ~wild if top.converged else np.zeros(kept.size, dtype=bool)
     estimates = _estimates(data, x, scale, kept, fine, top)
     collinear = tuple(data.names[j] for j in np.flatnonzero(~keep))
@@ -229,6 +231,11 @@ def _estimates(
     sandwich = np.full((p, p), NAN)
     sandwich[np.ix_(at, at)] = influence.T @ influence
     return _Estimates(coef=coef, std_error=std_error, robust=np.sqrt(sandwich.diagonal()), covariance=sandwich)
+
+
+def _identified(data: CoxData, information: Floats) -> Bools:
+    """Which of the other coefficients still have information once the infinite ones are at their limit."""
+    return independent_columns(information, float(data.sets.mass.sum()), tolerance=1e-7)
 
 
 def _wild(data: CoxData, kept: NDArray[np.int64], coef: Floats) -> Bools:

@@ -100,7 +100,7 @@ class Maximum:
     monotone: NDArray[np.bool_]
 
 
-def independent_columns(information_null: Floats, mass: float) -> NDArray[np.bool_]:
+def independent_columns(information_null: Floats, mass: float, tolerance: float = COLLINEAR) -> NDArray[np.bool_]:
     """Columns (of unit variance) that are not a combination of the columns before them; ``mass`` is that of all deaths.
 
     A Cholesky factorisation in the order of the columns: a column that adds no information to those before it, or that
@@ -109,7 +109,7 @@ def independent_columns(information_null: Floats, mass: float) -> NDArray[np.boo
     p = information_null.shape[0]
     keep = np.zeros(p, dtype=bool)
     rest = information_null.copy()
-    limit = COLLINEAR * max(float(rest.diagonal().max(initial=0.0)), mass)
+    limit = tolerance * max(float(rest.diagonal().max(initial=0.0)), mass)
     for j in range(p):
         pivot = rest[j, j]
         if not pivot > limit:
