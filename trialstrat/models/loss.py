@@ -47,7 +47,18 @@ class HeldOutLoss:
 
     def __call__(self, survival: Floats) -> Floats:
         """(k,) scores of predicted survival (k, n, m)."""
-        by_time = (self.weights * (self.target - survival) ** 2).mean(axis=1)
+        return self._integral(self.squares(survival).mean(axis=1))
+
+    def squares(self, survival: Floats) -> Floats:
+        """Weighted squared errors of every row at every time, of the shape of ``survival`` (..., n, m)."""
+        return self.weights * (self.target - survival) ** 2
+
+    def by_row(self, survival: Floats) -> Floats:
+        """(n,) integrated weighted squared error of every row; its mean is the score."""
+        return self._integral(self.squares(survival))
+
+    def _integral(self, values: Floats) -> Floats:
+        """Mean over time by the trapezoid rule along the last axis."""
         if self.times.size == 1:
-            return by_time[:, 0]
-        return np.trapezoid(by_time, self.times, axis=1) / (self.times[-1] - self.times[0])
+            return values[..., 0]
+        return np.trapezoid(values, self.times, axis=-1) / (self.times[-1] - self.times[0])
