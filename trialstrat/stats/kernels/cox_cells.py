@@ -118,6 +118,34 @@ def cox_binary_sorted(cell: np.ndarray, event: np.ndarray, tie: np.ndarray) -> t
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _add_steps(
+    at_risk: np.ndarray, dying: np.ndarray, risk: np.ndarray, share: np.ndarray, weight: np.ndarray, cross: np.ndarray
+) -> float:
+    """Go through the steps of one event time; returns the logs of the denominators.
+
+    The part of each cell in every denominator is added to ``weight`` (cells,), its products to ``cross``.
+    """
+    cells = risk.shape[0]
+    d = dying.sum()
+    product, logs = 1.0, 0.0
+    for k in range(int(d)):
+        size = 0.0
+        for c in range(cells):
+            share[c] = risk[c] * (at_risk[c] - k / d * dying[c])
+            size += share[c]
+        for c in range(cells):
+            share[c] /= size
+            weight[c] += share[c]
+            for m in range(c + 1):
+                cross[c, m] += share[c] * share[m]
+        product *= size
+        if not 1e-150 < product < 1e150:
+            logs += np.log(product)
+            product = 1.0
+    return logs + np.log(product)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _cells_loglik(
     at_risk: np.ndarray,
     dying: np.ndarray,
@@ -130,42 +158,26 @@ def _cells_loglik(
     """Log partial likelihood at the linear predictors ``eta`` (cells,); writes gradient and information."""
     cells, q = design.shape
     risk = np.exp(eta)
-    mean = np.zeros(q)
-    left = np.zeros(cells)
-    weight = np.zeros(cells)
-    observed = np.zeros(cells)
+    share, weight = np.zeros(cells), np.zeros(cells)
+    cross = np.zeros((cells, cells))
     value = 0.0
-    gradient[:] = 0.0
-    curvature[:] = 0.0
     for g in range(used):
-        d = 0.0
-        for c in range(cells):
-            d += dying[g, c]
-            observed[c] += dying[g, c]
-        for k in range(int(d)):
-            size = 0.0
-            for c in range(cells):
-                left[c] = risk[c] * (at_risk[g, c] - k / d * dying[g, c])
-                size += left[c]
-            value -= np.log(size)
-            mean[:] = 0.0
-            for c in range(cells):
-                share = left[c] / size
-                weight[c] += share
-                for j in range(q):
-                    mean[j] += share * design[c, j]
-            for j in range(q):
-                for m in range(j + 1):
-                    curvature[j, m] -= mean[j] * mean[m]
+        value -= _add_steps(at_risk[g], dying[g], risk, share, weight, cross)
+    gradient[:] = 0.0
     for c in range(cells):
-        value += observed[c] * eta[c]
+        observed = dying[:used, c].sum()
+        value += observed * eta[c]
+        for m in range(c + 1):
+            cross[c, m] = (weight[c] if c == m else 0.0) - cross[c, m]
+            cross[m, c] = cross[c, m]
         for j in range(q):
-            gradient[j] += (observed[c] - weight[c]) * design[c, j]
-            for m in range(j + 1):
-                curvature[j, m] += weight[c] * design[c, j] * design[c, m]
-    for j in range(q):
-        for m in range(j):
-            curvature[m, j] = curvature[j, m]
+            gradient[j] += (observed - weight[c]) * design[c, j]
+    curvature[:] = 0.0
+    for c in range(cells):
+        for m in range(cells):
+            for j in range(q):
+                for i in range(q):
+                    curvature[j, i] += cross[c, m] * design[c, j] * design[m, i]
     return value
 
 
@@ -242,14 +254,14 @@ def interaction_lr_sorted(
     main = np.zeros(2)
     unused = np.zeros((2, 2))
     null, outcome = maximise_cells(at_risk, dying, used, np.ascontiguousarray(design[:, :2]), main, unused)
-    if outcome == NO_INFORMATION or outcome == NOT_CONVERGED:
+    if outcome in (NO_INFORMATION, NOT_CONVERGED):
         return np.nan, np.nan, np.nan, outcome
     coef = np.zeros(3)
     if outcome == OK:
         coef[0], coef[1] = main[0], main[1]
     inverse = np.zeros((3, 3))
     value, outcome = maximise_cells(at_risk, dying, used, design, coef, inverse)
-    if outcome == NO_INFORMATION or outcome == NOT_CONVERGED:
+    if outcome in (NO_INFORMATION, NOT_CONVERGED):
         return np.nan, np.nan, np.nan, outcome
     statistic = max(2.0 * (value - null), 0.0)
     if outcome == OK and abs(coef[2]) < LARGEST:
