@@ -30,8 +30,9 @@ EventsMethod = Literal["schoenfeld", "freedman"]
 class SurvivalDesign:
     """A survival trial: how many, how long, with which power.
 
-    ``events`` at full information, ``subjects`` in total; ``follow_up`` after the end of accrual (negative when the
-    events come before it), ``study_duration`` the time of the last look. Per look (k,): ``events_per_stage``,
+    ``events`` at full information; ``follow_up`` after the end of accrual (negative when the events come before it),
+    ``study_duration`` the time of the last look, ``subjects`` enrolled by then (all that are planned unless the events
+    come before the end of accrual). Per look (k,): ``events_per_stage``,
     ``analysis_times`` (when the events are expected under the alternative), ``subjects_per_stage`` (enrolled by then),
     ``critical_hazard_ratio``, ``rejection_probability``. ``power`` is their sum. ``expected_events`` under the
     alternative, half of it and no effect; ``expected_study_duration`` and ``expected_subjects`` under the alternative.
@@ -194,7 +195,7 @@ def _survival_design(
     return SurvivalDesign(
         design=design,
         events=events,
-        subjects=subjects,
+        subjects=float(enrolled[-1]),
         follow_up=float(times[-1]) - assumptions.accrual.duration,
         study_duration=float(times[-1]),
         power=float(crossing.upper.sum()),

@@ -29,8 +29,9 @@ from trialstrat.design.sequential_spending import FutilityBounds, SequentialRule
 from trialstrat.errors import InvalidInputError
 
 FloatArray = npt.NDArray[np.float64]
-_SMALLEST_LEVEL = 1e-15
 _LARGEST_LEVEL = 0.5
+#: Levels among which the repeated p-value is bracketed, from the largest down; below the last it is not resolved.
+_LEVELS = (_LARGEST_LEVEL, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12, 1e-15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -240,21 +241,24 @@ def _constant_repeated_p(rule: SequentialRule, look: int, statistic: float, futi
 
 
 def _smallest_level(critical: Callable[[float], float], statistic: float) -> float:
-    """Level at which the critical value equals the statistic."""
+    """Level at which the critical value equals the statistic; critical values fall as the level rises."""
 
     def excess(log_level: float) -> float:
-        try:
-            return min(critical(float(np.exp(log_level))), 1e3) - statistic
-        except InvalidInputError:
-            return -1.0  # so large a level cannot be spent: any critical value would do
+        return min(critical(float(np.exp(log_level))), 1e3) - statistic
 
-    low, high = np.log(_SMALLEST_LEVEL), np.log(_LARGEST_LEVEL)
-    if excess(high) > 0:
-        return float("nan")
-    if excess(low) <= 0:
-        return _SMALLEST_LEVEL
-    root = float(brentq(excess, low, high, xtol=1e-11))  # pyright: ignore[reportArgumentType]
-    return float(np.exp(root)) if abs(excess(root)) < 1e-6 else float("nan")
+    rejecting = None
+    for log_level in np.log(_LEVELS):
+        try:
+            gap = excess(log_level)
+        except InvalidInputError:
+            continue  # so much, or so little, cannot be spent with these futility bounds
+        if gap > 0:
+            if rejecting is None:
+                return float("nan")
+            root = brentq(excess, log_level, rejecting, xtol=1e-11)
+            return float(np.exp(root))  # pyright: ignore[reportArgumentType]
+        rejecting = float(log_level)
+    return float("nan") if rejecting is None else float(np.exp(rejecting))
 
 
 def _future_bounds(looks: _Looks, look: int, *, counted: bool) -> Boundaries:
