@@ -40,7 +40,8 @@ class Cohort:
     ``frame``: index = patient id (text); a column per declared covariate and biomarker, float64 where continuous,
     ``pandas.Categorical`` (declared level order) otherwise. ``arm`` (n,) holds arm *names* as objects, None without
     arms. ``strata`` (n,) combined randomisation stratum labels or None. ``markers``: wide block of numeric markers
-    (n x p, same index), empty without marker blocks. ``attrition`` has one row per step, n = 0 steps included.
+    (n x p, same index), empty without marker blocks. ``attrition`` has one row per step, n = 0 steps included;
+    ``sources`` has one row per file. Columns that carry nothing are absent from ``frame`` and from ``protocol``.
     """
 
     protocol: Protocol
@@ -54,6 +55,7 @@ class Cohort:
     findings: tuple[Finding, ...]
     data_hash: str
     groups: NDArray[np.object_] | None = None
+    sources: Table | None = None
 
     @property
     def n(self) -> int:

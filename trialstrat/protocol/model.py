@@ -127,6 +127,8 @@ class Endpoint(Declared):
     label: str
     kind: Literal["time_to_event", "competing", "binary", "continuous"] = "time_to_event"
     time: str | None = Field(default=None, description="Column with the time from time zero to event or censoring.")
+    start: str | None = Field(default=None, description="Column with the date of time zero, instead of time:.")
+    end: str | None = Field(default=None, description="Column with the date of event or censoring, instead of time:.")
     event: EventCoding | None = None
     value: str | None = Field(default=None, description="Column of a binary or continuous outcome.")
     positive: tuple[Value, ...] = Field(default=(), description="Values of a binary outcome that count as the event.")
@@ -145,8 +147,11 @@ class Endpoint(Declared):
     @model_validator(mode="after")
     def _columns(self) -> Endpoint:
         timed = self.kind in ("time_to_event", "competing")
-        if timed and (self.time is None or self.event is None or self.unit is None):
-            raise ValueError(f"kind {self.kind} needs time:, event: and unit:")
+        dated = self.start is not None and self.end is not None
+        if (self.start is None) != (self.end is None) or (dated and self.time is not None):
+            raise ValueError("declare time:, or both start: and end:")
+        if timed and (not (self.time or dated) or self.event is None or self.unit is None):
+            raise ValueError(f"kind {self.kind} needs time: (or start: and end:), event: and unit:")
         if not timed and self.value is None:
             raise ValueError(f"kind {self.kind} needs value:")
         if self.kind == "competing" and self.event and len(self.event.causes) < 2:

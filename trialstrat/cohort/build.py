@@ -1,0 +1,263 @@
+"""From a protocol and its files to the analysis table: read, join, check, select, freeze."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from trialstrat.cohort.cohort import Cohort, Outcome
+from trialstrat.cohort.columns import column, rows
+from trialstrat.cohort.eligibility import Step, apply_criteria, attrition_table
+from trialstrat.cohort.enough import too_few
+from trialstrat.cohort.fingerprint import data_hash
+from trialstrat.cohort.integrate import Joined, join
+from trialstrat.cohort.markers import read_markers
+from trialstrat.cohort.needed import block_sources, columns_needed, presence_findings
+from trialstrat.cohort.outcomes import OutcomeRead, read_outcome
+from trialstrat.cohort.patients import read_patients
+from trialstrat.cohort.prepare import Prepared, prepare
+from trialstrat.cohort.readers.registry import read_source
+from trialstrat.cohort.rules import RefusedError, errors, raise_for
+from trialstrat.cohort.summary import cohort_result
+from trialstrat.cohort.validate import validate_table
+from trialstrat.cohort.variables import declared_values, read_arms, read_strata, read_variable
+from trialstrat.errors import ProtocolError
+from trialstrat.protocol.lint import lint
+from trialstrat.protocol.load import LoadedProtocol
+from trialstrat.protocol.model import Protocol
+from trialstrat.results import Finding, Table
+
+__all__ = ["check", "cohort_result", "read_cohort", "read_patients", "without_columns"]
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Typed:
+    """Everything read from the joined table, for every joined row."""
+
+    outcomes: dict[str, OutcomeRead]
+    arm: NDArray[np.object_] | None
+    strata: NDArray[np.object_] | None
+    groups: NDArray[np.object_] | None
+    frame: pd.DataFrame
+    markers: pd.DataFrame
+    findings: tuple[Finding, ...]
+
+
+def read_cohort(loaded: LoadedProtocol, data_root: Path | None = None) -> Cohort:
+    """Read, check and select the patients that a protocol describes.
+
+    Parameters
+    ----------
+    loaded : LoadedProtocol
+        The protocol with its file.
+    data_root : Path, optional
+        Folder of the data files; by default the protocol's folder.
+
+    Returns
+    -------
+    Cohort
+        Eligible patients sorted by id. Columns that cannot be analysed (constant, empty, collinear, one level per
+        patient) are left out of its ``protocol`` and named in its findings.
+
+    Raises
+    ------
+    ProtocolError
+        When the protocol contradicts itself.
+    DataError
+        With every fault of every file; nothing is guessed or repaired.
+    IntegrityError
+        When a file is not the declared one.
+    NotEstimableError
+        When the data are sound but too few.
+    """
+    wrong = errors(lint(loaded))
+    if wrong:
+        raise ProtocolError(*(f"{entry.text()} Nothing written." for entry in wrong))
+    cohort, findings = _assemble(loaded.protocol, data_root or loaded.folder)
+    raise_for(findings)
+    if cohort is None:
+        raise ValueError("no cohort and no error finding")
+    return cohort
+
+
+def check(loaded: LoadedProtocol, data_root: Path | None = None) -> tuple[Finding, ...]:
+    """Every finding about the data that a protocol names; faults of the data are findings, never exceptions."""
+    return _assemble(loaded.protocol, data_root or loaded.folder)[1]
+
+
+def _assemble(protocol: Protocol, root: Path) -> tuple[Cohort | None, tuple[Finding, ...]]:
+    """The cohort, or None with the errors that prevent it."""
+    prepared, findings = _read(protocol, root)
+    if errors(findings):
+        return None, findings
+    joined, steps, sources, join_findings = join(prepared, protocol.disclosure.minimum_cell)
+    findings = (*findings, *join_findings, *presence_findings(protocol, joined))
+    if errors(findings):
+        return None, findings
+    typed = _type(protocol, joined)
+    findings = (*findings, *typed.findings)
+    if errors(findings):
+        return None, findings
+    return _select(protocol, joined, typed, steps, sources, findings)
+
+
+def _read(protocol: Protocol, root: Path) -> tuple[list[Prepared], tuple[Finding, ...]]:
+    """Every source, prepared; a source that cannot be read does not hide the faults of the others."""
+    prepared: list[Prepared] = []
+    findings: list[Finding] = []
+    needed, whole = columns_needed(protocol), block_sources(protocol)
+    kept = declared_values(protocol)
+    for source in protocol.sources:
+        try:
+            table = read_source(source, root)
+        except RefusedError as fault:
+            findings += fault.findings
+            continue
+        ready = prepare(source, table, None if source.name in whole else needed, kept)
+        findings += ready.findings
+        prepared.append(ready)
+    return prepared, tuple(findings)
+
+
+def _type(protocol: Protocol, joined: Joined) -> _Typed:
+    """Read every declared column as what it is declared to be."""
+    findings: list[Finding] = []
+    outcomes = {entry.name: read_outcome(entry, joined, protocol.data_cut) for entry in protocol.endpoints}
+    for outcome in outcomes.values():
+        findings += outcome.findings
+    arm: NDArray[np.object_] | None = None
+    strata: NDArray[np.object_] | None = None
+    if protocol.arms is not None:
+        arm, arm_findings = read_arms(protocol.arms, joined)
+        strata, strata_findings = read_strata(protocol.arms.strata, joined)
+        findings += (*arm_findings, *strata_findings)
+    columns: dict[str, pd.Series] = {}
+    for variable in protocol.variables:
+        columns[variable.column], variable_findings = read_variable(variable, joined)
+        findings += variable_findings
+    markers, marker_findings = _markers(protocol, joined)
+    findings += marker_findings
+    group = protocol.models.group_by
+    return _Typed(
+        outcomes=outcomes,
+        arm=arm,
+        strata=strata,
+        groups=None if group is None else column(joined.frame, group).to_numpy(dtype=object),
+        frame=pd.DataFrame(columns, index=joined.frame.index),
+        markers=markers,
+        findings=tuple(findings),
+    )
+
+
+def _markers(protocol: Protocol, joined: Joined) -> tuple[pd.DataFrame, list[Finding]]:
+    used = columns_needed(protocol)
+    findings: list[Finding] = []
+    blocks: list[pd.DataFrame] = [pd.DataFrame(index=joined.frame.index)]
+    for block in protocol.marker_blocks:
+        values, found = read_markers(block, joined, used)
+        findings += found
+        used = used | set(values.columns)
+        blocks.append(values)
+    return pd.concat(blocks, axis=1), findings
+
+
+def _select(
+    protocol: Protocol,
+    joined: Joined,
+    typed: _Typed,
+    steps: Sequence[Step],
+    sources: Table,
+    findings: tuple[Finding, ...],
+) -> tuple[Cohort | None, tuple[Finding, ...]]:
+    """Apply eligibility and the declared drops, look at what is left, and freeze it."""
+    judged = joined.frame.assign(**{str(name): typed.frame[name] for name in typed.frame.columns})
+    keep, criteria_steps, eligibility = apply_criteria(protocol.eligibility, judged)
+    keep, drop_steps = _drop(typed.outcomes[protocol.estimand.endpoint], keep)
+    all_steps = (*steps, *criteria_steps, *drop_steps)
+    findings = (
+        *findings,
+        *too_few(protocol, typed.arm, typed.outcomes[protocol.estimand.endpoint].outcome, keep, all_steps),
+    )
+    if errors(findings):
+        return None, findings
+    part = joined.take(keep)
+    frame = rows(typed.frame, keep).set_axis(pd.Index(part.ids, name="id"), axis=0)
+    markers = rows(typed.markers, keep).set_axis(frame.index, axis=0)
+    outcomes = {name: _taken(entry.outcome, keep) for name, entry in typed.outcomes.items()}
+    validated = validate_table(protocol, part, frame, markers, outcomes[protocol.estimand.endpoint])
+    findings = (*findings, *validated.findings)
+    frame = frame.drop(columns=list(validated.dropped))
+    arm = None if typed.arm is None else typed.arm[keep]
+    strata = None if typed.strata is None else typed.strata[keep]
+    note = f"{len(frame)} patients analysed. Unknown: a value needed to judge the step is missing."
+    cohort = Cohort(
+        protocol=without_columns(protocol, validated.dropped),
+        frame=frame,
+        markers=markers,
+        arm=arm,
+        strata=strata,
+        outcomes=outcomes,
+        attrition=attrition_table(all_steps, note),
+        eligibility=eligibility,
+        findings=findings,
+        data_hash=data_hash(frame, markers, arm, strata, outcomes),
+        groups=None if typed.groups is None else typed.groups[keep],
+        sources=sources,
+    )
+    return cohort, findings
+
+
+def _drop(outcome: OutcomeRead, keep: Mask) -> tuple[Mask, list[Step]]:
+    """Leave out what the endpoint declares to drop, one attrition step each."""
+    steps: list[Step] = []
+    for step, text, mask in outcome.drops:
+        before = int(keep.sum())
+        keep = keep & ~mask
+        after = int(keep.sum())
+        steps.append(
+            Step(
+                step=step, text=text, kind="outcome", before=before, removed=before - after, unknown=0, remaining=after
+            )
+        )
+    return keep, steps
+
+
+def _taken(outcome: Outcome, keep: Mask) -> Outcome:
+    def part(values: NDArray | None) -> NDArray | None:
+        return None if values is None else values[keep]
+
+    return Outcome(
+        name=outcome.name,
+        time=part(outcome.time),
+        event=part(outcome.event),
+        entry=part(outcome.entry),
+        value=part(outcome.value),
+    )
+
+
+def without_columns(protocol: Protocol, dropped: Sequence[str]) -> Protocol:
+    """The protocol without some covariates and biomarkers; what refers to them goes with them."""
+    if not dropped:
+        return protocol
+    gone = set(dropped)
+    analysis = protocol.analysis.model_copy(
+        update={"adjust_for": tuple(name for name in protocol.analysis.adjust_for if name not in gone)}
+    )
+    arms = protocol.arms and protocol.arms.model_copy(
+        update={"confounders": tuple(name for name in protocol.arms.confounders if name not in gone)}
+    )
+    return protocol.model_copy(
+        update={
+            "covariates": tuple(entry for entry in protocol.covariates if entry.column not in gone),
+            "biomarkers": tuple(entry for entry in protocol.biomarkers if entry.column not in gone),
+            "analysis": analysis,
+            "arms": arms,
+        }
+    )

@@ -1,0 +1,167 @@
+"""From text cells to numbers and levels. One place decides what is missing, what is a number, and what equals what."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from trialstrat.cohort.rules import visible
+from trialstrat.protocol.model import Value
+
+#: Codes of :func:`match` for cells that are missing, or equal none of the declared values.
+MISSING, UNMATCHED = -2, -1
+#: Larger magnitudes are placeholders or faults, and their squares overflow.
+LARGEST = 1e30
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_WHOLE = re.compile(r"(-?\d+)\.0*")
+_BLANKS = re.compile(r"\s+")
+
+
+def column(frame: pd.DataFrame, name: str) -> pd.Series:
+    """One column of a frame whose names are distinct."""
+    return cast("pd.Series", frame[name])
+
+
+def rows(frame: pd.DataFrame, keep: NDArray[np.bool_]) -> pd.DataFrame:
+    """The rows in a mask, with a fresh default index."""
+    return cast("pd.DataFrame", frame[keep]).reset_index(drop=True)
+
+
+def number(text: str) -> float | None:
+    """The number that a text is, or None. Only plain decimal forms count: no ``inf``, ``0x1F`` or ``1_000``."""
+    trimmed = text.strip()
+    return float(trimmed) if _NUMBER.fullmatch(trimmed) else None
+
+
+def same(declared: Value, text: str) -> bool:
+    """Whether a cell holds a declared value: numbers compare as numbers, text exactly, true/false in any case."""
+    if isinstance(declared, bool):
+        return text.strip().lower() == str(declared).lower()
+    if isinstance(declared, int | float):
+        return number(text) == float(declared)
+    return text == declared
+
+
+def is_missing(series: pd.Series) -> NDArray[np.bool_]:
+    """Cells without a value: NA, empty or blank text, nan."""
+    absent = series.isna().to_numpy(dtype=bool)
+    if isinstance(series.dtype, pd.CategoricalDtype) or not _textual(series):
+        return absent
+    if isinstance(series.dtype, pd.StringDtype):
+        return absent | (series.str.strip() == "").to_numpy(dtype=bool, na_value=False)
+    return absent | np.array([isinstance(cell, str) and not cell.strip() for cell in series], dtype=bool)
+
+
+def numbers(series: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Values of a column and which cells hold something that is no number.
+
+    Missing cells and bad cells are nan; ``inf`` written as text is a bad cell, a number beyond float64 is ``inf``.
+    """
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(object)
+    elif not _textual(series):
+        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        return values, np.zeros(len(values), dtype=bool)
+    missing = is_missing(series)
+    # pandas knows the C parser, which is fast, and a few words that are no numbers here
+    values = np.array(pd.to_numeric(series.to_numpy(object, na_value=None), errors="coerce"), dtype=np.float64)
+    doubtful = ~np.isfinite(values) & ~missing
+    bad = doubtful.copy()
+    for at in np.flatnonzero(doubtful):
+        parsed = number(str(series.iloc[at]))
+        if parsed is not None:
+            values[at], bad[at] = parsed, False
+    values[bad] = np.nan
+    return values, bad
+
+
+def match(series: pd.Series, declared: Sequence[Value]) -> NDArray[np.int64]:
+    """(n,) position of the declared value each cell holds, ``UNMATCHED`` for another value, ``MISSING`` for none."""
+
+    def place(text: str) -> int:
+        return next((at for at, value in enumerate(declared) if same(value, text)), UNMATCHED)
+
+    return by_level(series, place)
+
+
+def by_level(series: pd.Series, place: Callable[[str], int]) -> NDArray[np.int64]:
+    """Apply ``place`` once per distinct text; missing cells get ``MISSING``."""
+    codes, levels = pd.factorize(as_text(series))
+    table = np.array([*(place(str(level)) for level in levels), MISSING], dtype=np.int64)
+    out = table[codes]
+    out[is_missing(series)] = MISSING
+    return out
+
+
+def as_text(series: pd.Series) -> pd.Series:
+    """Cells as text objects, missing ones as None; whole floats without their point."""
+    if isinstance(series.dtype, pd.StringDtype):
+        return pd.Series(series.to_numpy(dtype=object, na_value=None), index=series.index, dtype=object)
+    values = series.astype(object).where(series.notna(), None)
+    if pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty"):
+        return values
+    return values.map(lambda cell: cell if cell is None or isinstance(cell, str) else _plain(cell))
+
+
+def levels(series: pd.Series) -> tuple[pd.Series, list[str]]:
+    """A text column with canonical levels, and the distinct ones in natural order.
+
+    ``1.0`` and ``1`` are one level when every level is a whole number; numbers sort as numbers, text as text.
+    """
+    text = as_text(series).where(~is_missing(series), None)
+    distinct = [str(level) for level in pd.unique(text.dropna())]
+    if any("." in level for level in distinct) and all(_WHOLE.fullmatch(level) or _digits(level) for level in distinct):
+        text = text.map(lambda cell: None if cell is None else _WHOLE.sub(r"\1", cell))
+        distinct = list(dict.fromkeys(_WHOLE.sub(r"\1", level) for level in distinct))
+    return text, sorted(distinct, key=_natural)
+
+
+def unified(text: str) -> str:
+    """A level without what people do not see: Unicode form, non-breaking and repeated blanks."""
+    return _BLANKS.sub(" ", unicodedata.normalize("NFC", text.replace("\u00a0", " "))).strip()
+
+
+def twins(distinct: Sequence[str]) -> list[list[str]]:
+    """Groups of levels that differ only by blanks, case or Unicode form."""
+    groups: dict[str, list[str]] = {}
+    for level in distinct:
+        key = unified(unicodedata.normalize("NFKC", level)).casefold()
+        groups.setdefault(key, []).append(level)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def common_levels(series: pd.Series, among: NDArray[np.bool_], minimum: int) -> str:
+    """Levels of some rows in words: by name where at least ``minimum`` rows hold them, the others by their number."""
+    counts = pd.Series(series.to_numpy(object)[among], dtype=object).value_counts()
+    common = [f"{visible(str(level))} ({count} rows)" for level, count in counts.items() if int(count) >= minimum]
+    rare = len(counts) - len(common)
+    parts = [", ".join(common[:5])] if common else []
+    if rare:
+        parts.append(f"{rare} {'level' if rare == 1 else 'levels'} held by fewer than {minimum} rows")
+    return "; ".join(parts)
+
+
+def _textual(series: pd.Series) -> bool:
+    return pd.api.types.is_string_dtype(series.dtype) or series.dtype == object
+
+
+def _plain(cell: object) -> str:
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+        return str(int(cell))
+    return str(cell)
+
+
+def _digits(level: str) -> bool:
+    return level.lstrip("-").isdigit()
+
+
+def _natural(level: str) -> tuple[int, float, str]:
+    value = number(level)
+    return (1, 0.0, level) if value is None else (0, value, level)

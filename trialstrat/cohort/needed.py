@@ -1,0 +1,62 @@
+"""Which columns a protocol uses, and whether the data have them in a usable form."""
+
+from __future__ import annotations
+
+from trialstrat.cohort.columns import column, numbers
+from trialstrat.cohort.integrate import Joined
+from trialstrat.cohort.outcomes import CNSR
+from trialstrat.cohort.prepare import missing_column
+from trialstrat.protocol.model import Condition, Endpoint, Protocol
+from trialstrat.results import Finding
+
+
+def _endpoint_columns(endpoint: Endpoint) -> list[str]:
+    event = endpoint.event.column if endpoint.event is not None else None
+    names = (endpoint.time, endpoint.start, endpoint.end, event, endpoint.value, endpoint.entry)
+    return [name for name in names if name is not None]
+
+
+def declared_columns(protocol: Protocol) -> list[str]:
+    """Every column that the protocol names, once, in the order of the protocol."""
+    names: list[str] = []
+    if protocol.arms is not None:
+        names += [protocol.arms.column, *protocol.arms.strata, *protocol.arms.confounders]
+    for endpoint in protocol.endpoints:
+        names += _endpoint_columns(endpoint)
+    names += [condition.column for entry in protocol.eligibility for condition in entry.when]
+    names += [variable.column for variable in protocol.variables]
+    names += [*protocol.analysis.adjust_for, *([protocol.models.group_by] if protocol.models.group_by else [])]
+    return list(dict.fromkeys(names))
+
+
+def columns_needed(protocol: Protocol) -> set[str]:
+    """Columns to keep while joining: the declared ones, and CNSR to compare with a declared event column."""
+    return {*declared_columns(protocol), CNSR}
+
+
+def block_sources(protocol: Protocol) -> set[str]:
+    """Sources of which every column may be a marker."""
+    return {block.source for block in protocol.marker_blocks}
+
+
+def presence_findings(protocol: Protocol, joined: Joined) -> tuple[Finding, ...]:
+    """Declared columns that no source has, and ranges asked of columns that are not numeric."""
+    file = ", ".join(dict.fromkeys(joined.files.values()))
+    everything = [name for names in joined.columns.values() for name in names]
+    found = [missing_column(name, everything, file) for name in declared_columns(protocol) if name not in joined.frame]
+    continuous = {variable.column for variable in protocol.variables if variable.kind == "continuous"}
+    ranged = {
+        condition.column
+        for entry in protocol.eligibility
+        for condition in entry.when
+        if is_range(condition) and condition.column in joined.frame and condition.column not in continuous
+    }
+    for name in sorted(ranged):
+        _, bad = numbers(column(joined.frame, name))
+        found += joined.rows("E-VALUE-TEXT", name, bad, "a criterion compares it with a number")
+    return tuple(found)
+
+
+def is_range(condition: Condition) -> bool:
+    """Whether a condition compares with numbers."""
+    return any(x is not None for x in (condition.at_least, condition.at_most, condition.above, condition.below))

@@ -1,0 +1,65 @@
+"""New patients for frozen criteria: one file, the columns that the criteria use, typed as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from trialstrat.cohort.columns import column
+from trialstrat.cohort.integrate import join
+from trialstrat.cohort.prepare import ROW, missing_column, prepare
+from trialstrat.cohort.readers.registry import read_file
+from trialstrat.cohort.rules import raise_for
+from trialstrat.cohort.variables import read_variable
+from trialstrat.protocol.model import Source, Value, Variable
+
+#: Labels of levels are named in messages from this many rows on.
+_MINIMUM_CELL = 11
+
+
+def read_patients(path: Path, variables: Sequence[Variable], id_column: str) -> pd.DataFrame:
+    """Read patients to be screened.
+
+    Parameters
+    ----------
+    path : Path
+        Any readable table.
+    variables : sequence of Variable
+        The columns the criteria use; numbers are float64, everything else is text.
+    id_column : str
+        Column of the patient id, or ``row``.
+
+    Returns
+    -------
+    DataFrame
+        Index = patient id as text, sorted; missing values are NA and stay unknown.
+
+    Raises
+    ------
+    DataError
+        When a column is missing, an id is missing or repeated, or a value is of another kind than declared.
+    """
+    source = Source(name="patients", file=path.name, id=id_column)
+    kept: dict[str, tuple[Value, ...]] = {entry.column: entry.levels for entry in variables}
+    ready = prepare(source, read_file(path, source), {entry.column for entry in variables}, kept)
+    joined, _, _, found = join([ready], _MINIMUM_CELL)
+    missing = [
+        missing_column(entry.column, list(joined.frame.columns), path.name)
+        for entry in variables
+        if entry.column not in joined.frame and entry.column != id_column
+    ]
+    raise_for((*ready.findings, *found, *missing))
+    columns: dict[str, pd.Series] = {}
+    findings = []
+    for entry in variables:
+        if entry.kind == "continuous":
+            # how much is missing is no fault of a patient to be screened: it makes criteria unknown
+            columns[entry.column], seen = read_variable(entry.model_copy(update={"missing_limit": 1.0}), joined)
+            findings += seen
+        else:
+            columns[entry.column] = column(joined.frame, entry.column)
+    raise_for(findings)
+    name = "id" if id_column == ROW else id_column
+    return pd.DataFrame(columns).set_axis(pd.Index(joined.ids, name=name), axis=0)

@@ -1,0 +1,242 @@
+"""One source made ready to be joined: renamed, selected, cleaned, its patient ids checked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from trialstrat.cohort.columns import as_text, column, is_missing, match, rows, same, twins, unified
+from trialstrat.cohort.eligibility import Step
+from trialstrat.cohort.readers.table import RawTable
+from trialstrat.cohort.rules import finding, rows_finding, visible
+from trialstrat.protocol.model import Source, Value
+from trialstrat.results import Finding
+
+ROW = "row"
+#: Columns that usually tell the rows of one patient apart.
+_SPLITTERS = ("PARAMCD", "PARAM", "AVISIT", "VISIT", "VISITNUM", "SAMPLE_ID", "TIMEPOINT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """One source ready to be joined: needed columns as text (missing is None), id and line of every row."""
+
+    source: Source
+    file: str
+    frame: pd.DataFrame
+    ids: NDArray[np.object_]
+    lines: NDArray[np.int64]
+    rows_read: int
+    width: int
+    origin: str
+    sha256: str
+    steps: tuple[Step, ...]
+    findings: tuple[Finding, ...]
+
+
+def prepare(source: Source, table: RawTable, needed: set[str] | None, kept: Mapping[str, Sequence[Value]]) -> Prepared:
+    """Rename, select and clean one source.
+
+    Parameters
+    ----------
+    source : Source
+        What the protocol declares of it.
+    table : RawTable
+        What was read.
+    needed : set of str or None
+        Columns that the study uses; None keeps all.
+    kept : mapping
+        Declared values by column, which are values there even when they look like a missing code.
+    """
+    findings = list(table.findings)
+    raw = table.frame.rename(columns=source.rename)
+    findings += _missing_columns(source, table.frame, raw, table.file)
+    raw, lines, empty = _without_empty_rows(raw, table.lines)
+    if empty:
+        findings.append(finding("I-ROWS-EMPTY", source=table.file, bad=empty, total=len(table.frame)))
+    rows_read = len(raw)
+    raw, lines, steps = _where(source, raw, lines, table.file)
+    ids, id_findings = _ids(source, raw, lines, table.file)
+    names = [name for name in raw.columns if name != source.id and (needed is None or name in needed)]
+    cleaned = {name: _clean(column(raw, name), source, kept.get(name, ())) for name in names}
+    frame = pd.DataFrame(cleaned, index=raw.index, columns=pd.Index(names, dtype=object))
+    if source.normalise:
+        frame, changed = _normalised(frame)
+        findings += [finding("I-NORMALISED", source=table.file, column=n, bad=c, total=len(frame)) for n, c in changed]
+    return Prepared(
+        source=source,
+        file=table.file,
+        frame=frame,
+        ids=ids,
+        lines=lines,
+        rows_read=rows_read,
+        width=table.frame.shape[1],
+        origin=table.origin,
+        sha256=table.sha256,
+        steps=steps,
+        findings=(*findings, *id_findings),
+    )
+
+
+def _missing_columns(source: Source, before: pd.DataFrame, after: pd.DataFrame, file: str) -> list[Finding]:
+    """Names that rename:, where: and id: use and the file does not have."""
+    found = [missing_column(name, before.columns, file) for name in source.rename if name not in before.columns]
+    asked = [*source.where, *([source.id] if source.id and source.id != ROW else [])]
+    found += [missing_column(name, after.columns, file) for name in asked if name not in after.columns]
+    if source.id is None:
+        found.append(finding("E-ID-UNDECLARED", source=file))
+    return found
+
+
+def missing_column(name: str, present: Sequence[str] | pd.Index, file: str) -> Finding:
+    """The finding of a column that is not there, with the nearest name."""
+    near = difflib.get_close_matches(name, [str(entry) for entry in present], n=1, cutoff=0.6)
+    folded = [str(entry) for entry in present if str(entry).casefold() == name.casefold()]
+    guess = folded or near
+    detail = f"did you mean {visible(guess[0])}?" if guess else f"the source has {len(present)} other columns"
+    return finding("E-COLUMN-MISSING", source=file, column=name, detail=detail)
+
+
+def _without_empty_rows(frame: pd.DataFrame, lines: NDArray[np.int64]) -> tuple[pd.DataFrame, NDArray[np.int64], int]:
+    """Rows in which every cell is empty carry nothing; spreadsheets write them below the table."""
+    candidates = is_missing(frame.iloc[:, 0])
+    if not candidates.any():
+        return frame, lines, 0
+    some = rows(frame, candidates)
+    empty = np.logical_and.reduce([is_missing(some.iloc[:, at]) for at in range(some.shape[1])])
+    drop = candidates.copy()
+    drop[candidates] = empty
+    return rows(frame, ~drop), lines[~drop], int(drop.sum())
+
+
+def _where(
+    source: Source, frame: pd.DataFrame, lines: NDArray[np.int64], file: str
+) -> tuple[pd.DataFrame, NDArray[np.int64], tuple[Step, ...]]:
+    """Keep the rows that where: selects, one attrition step per column."""
+    steps: list[Step] = []
+    for name, value in source.where.items():
+        if name not in frame.columns:
+            continue
+        keep = match(column(frame, name), (value,)) == 0
+        before, after = len(keep), int(keep.sum())
+        text = f"rows of {file} with {visible(name)} = {visible(str(value))}"
+        steps.append(
+            Step(
+                step=f"where.{source.name}.{name}",
+                text=text,
+                kind="source",
+                before=before,
+                removed=before - after,
+                unknown=int(is_missing(column(frame, name)).sum()),
+                remaining=after,
+            )
+        )
+        frame, lines = rows(frame, keep), lines[keep]
+    return frame, lines, tuple(steps)
+
+
+def _ids(
+    source: Source, frame: pd.DataFrame, lines: NDArray[np.int64], file: str
+) -> tuple[NDArray[np.object_], list[Finding]]:
+    """Patient ids as text exactly as written, and what is wrong with them."""
+    if source.id is None or source.id not in frame.columns:
+        width = len(str(len(frame)))
+        # zero-padded, so that the order of the ids is the order of the rows
+        return np.array([f"{at:0{width}d}" for at in range(1, len(frame) + 1)], dtype=object), []
+    series = column(frame, source.id)
+    missing = is_missing(series)
+    ids = as_text(series).to_numpy(dtype=object)
+    found = list(rows_finding("E-ID-MISSING", missing, lines, source=file, column=source.id))
+    present = pd.Series(ids[~missing], dtype=object)
+    repeated = np.zeros(len(ids), dtype=bool)
+    repeated[~missing] = present.duplicated(keep=False).to_numpy(dtype=bool)
+    if repeated.any():
+        found.append(_repeated(source, frame, ids, repeated, lines, file))
+    groups = twins([str(entry) for entry in pd.unique(present)])
+    if groups:
+        flat = {entry for group in groups for entry in group}
+        mask = np.array([entry in flat for entry in ids])
+        found += rows_finding("E-ID-TWINS", mask, lines, source=file, column=source.id)
+    return ids, found
+
+
+def _repeated(
+    source: Source,
+    frame: pd.DataFrame,
+    ids: NDArray[np.object_],
+    repeated: NDArray[np.bool_],
+    lines: NDArray[np.int64],
+    file: str,
+) -> Finding:
+    """Rows that share an id: exact copies counted apart, and the column that tells a patient's rows apart."""
+    some = rows(frame, repeated)
+    copies = int(some.duplicated().sum())
+    patients = len(set(ids[repeated]))
+    splitter = next(
+        (
+            name
+            for name in _SPLITTERS
+            if name in some.columns
+            and not pd.DataFrame({"id": ids[repeated], "by": column(some, name).array}).duplicated().any()
+        ),
+        None,
+    )
+    detail = f"{patients} ids, {copies} rows are exact copies"
+    if splitter:
+        detail += f"; the rows of a patient differ by {splitter}"
+    again = repeated & pd.Series(ids).duplicated().to_numpy()
+    code = "E-ID-SAMPLES" if splitter == "SAMPLE_ID" else "E-ID-TWICE"
+    return finding(
+        code,
+        source=file,
+        column=source.id or "",
+        detail=detail,
+        bad=int(repeated.sum()),
+        total=len(ids),
+        lines=np.sort(lines[again]),
+    )
+
+
+def _clean(series: pd.Series, source: Source, kept: Sequence[Value]) -> pd.Series:
+    """Cells as text objects; empty fields and declared missing codes are None, but declared values stay values."""
+    out = as_text(series).where(~is_missing(series), None)
+    if not source.missing:
+        return out
+    codes = [code for code in source.missing if not any(same(value, code) for value in kept)]
+    held = [str(level) for level in pd.unique(out.dropna()) if any(_is_code(code, str(level)) for code in codes)]
+    return out.where(~out.isin(held), None) if held else out
+
+
+def _is_code(code: str, text: str) -> bool:
+    trimmed = text.strip()
+    if trimmed == code.strip():
+        return True
+    try:
+        return float(trimmed) == float(code)
+    except ValueError:
+        return False
+
+
+def _normalised(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
+    """Levels without invisible differences; of levels that differ by case the most frequent spelling stays."""
+    changed: list[tuple[str, int]] = []
+    out: dict[str, pd.Series] = {}
+    for name in frame.columns:
+        before = column(frame, name)
+        after = before.map(lambda cell: None if cell is None else unified(cell))
+        counts = after.dropna().value_counts()
+        spelling: dict[str, str] = {}
+        for group in twins(sorted(str(level) for level in counts.index)):
+            chosen = max(group, key=lambda level: (int(counts[level]), level))
+            spelling |= dict.fromkeys(group, chosen)
+        after = after.map(lambda cell, spelling=spelling: spelling.get(cell, cell))
+        differs = int(((before != after) & before.notna()).sum())
+        if differs:
+            changed.append((str(name), differs))
+        out[str(name)] = after
+    return pd.DataFrame(out, index=frame.index, columns=frame.columns), changed
