@@ -14,23 +14,13 @@ from trialstrat.results import Status, TestResult
 from trialstrat.stats.checks import check_level
 from trialstrat.stats.concordance import concordance_sums
 from trialstrat.stats.cox_data import CoxData, cox_data
+from trialstrat.stats.cox_solution import solve
 from trialstrat.stats.kernels.linear import row_products
-from trialstrat.stats.partial_likelihood import (
-    Maximum,
-    independent_columns,
-    information,
-    inverse,
-    maximise,
-    score_residuals,
-    sweep,
-)
+from trialstrat.stats.partial_likelihood import inverse
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 NAN = float("nan")
-
-#: A log hazard ratio beyond this (per unit of a two-valued covariate, else per SD) is a symptom, not an estimate.
-LARGEST_LOG_HAZARD_RATIO = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -171,93 +161,10 @@ def fit_cox(data: CoxData, level: float = 0.95) -> CoxFit:
     """Fit checked data; see :func:`cox`."""
     if data.events == 0:
         return _no_event(data, level)
-    sets = data.sets
-    centre, scale = _centre_and_scale(data)
-    x = ((data.x - centre) / scale)[sets.order]
-    offset = data.offset[sets.order]
-    null = sweep(sets, x, offset)
-    keep = independent_columns(information(sets, x, null), float(sets.mass.sum()))
-    top = maximise(sets, np.ascontiguousarray(x[:, keep]), offset)
-    return _report(data, level, np.ascontiguousarray(x[:, keep]), scale, keep, top)
-
-
-def _centre_and_scale(data: CoxData) -> tuple[Floats, Floats]:
-    """Weighted means and standard deviations of the columns; 1 for a constant column."""
-    centre = np.average(data.x, axis=0, weights=data.weights)
-    scale = np.sqrt(np.average((data.x - centre) ** 2, axis=0, weights=data.weights))
-    constant = scale <= 1e-13 * np.abs(centre)
-    return centre, np.where(constant | (scale == 0), np.inf, scale)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Estimates:
-    """Coefficients on the scale of the covariates, nan where not estimable."""
-
-    coef: Floats
-    std_error: Floats
-    robust: Floats | None
-    covariance: Floats
-
-
-def _report(data: CoxData, level: float, x: Floats, scale: Floats, keep: Bools, top: Maximum) -> CoxFit:
-    """Put the maximum on the scale of the covariates and derive tests, limits and concordance."""
-    kept = np.flatnonzero(keep)
-    wild = top.monotone | _wild(data, kept, top.coef / scale[kept])
-    if wild.any():
-        wild[~wild] |= ~_identified(data, top.information[np.ix_(~wild, ~wild)])
-    fine = ~wild if top.converged else np.zeros(kept.size, dtype=bool)
-    estimates = _estimates(data, x, scale, kept, fine, top)
-    collinear = tuple(data.names[j] for j in np.flatnonzero(~keep))
-    monotone = tuple(data.names[j] for j in kept[wild])
-    return _assemble(data, level, estimates, top, collinear, monotone)
-
-
-def _estimates(
-    data: CoxData, x: Floats, scale: Floats, kept: NDArray[np.int64], fine: Bools, top: Maximum
-) -> _Estimates:
-    sets, p, at = data.sets, data.x.shape[1], kept[fine]
-    model = inverse(top.information[np.ix_(fine, fine)]) / np.outer(scale[at], scale[at])
-    coef = np.full(p, NAN)
-    coef[at] = top.coef[fine] / scale[at]
-    covariance = np.full((p, p), NAN)
-    covariance[np.ix_(at, at)] = model
-    std_error = np.sqrt(covariance.diagonal())
-    if data.cluster is None:
-        return _Estimates(coef=coef, std_error=std_error, robust=None, covariance=covariance)
-    residuals = score_residuals(sets, x, top.sweep)[:, fine] * scale[at]
-    by_cluster = np.zeros((int(data.cluster.max()) + 1, at.size))
-    np.add.at(by_cluster, data.cluster[sets.order], sets.weight[:, None] * residuals)
-    influence = by_cluster @ model
-    sandwich = np.full((p, p), NAN)
-    sandwich[np.ix_(at, at)] = influence.T @ influence
-    return _Estimates(coef=coef, std_error=std_error, robust=np.sqrt(sandwich.diagonal()), covariance=sandwich)
-
-
-def _identified(data: CoxData, information: Floats) -> Bools:
-    """Which of the other coefficients still have information once the infinite ones are at their limit."""
-    return independent_columns(information, float(data.sets.mass.sum()), tolerance=1e-7)
-
-
-def _wild(data: CoxData, kept: NDArray[np.int64], coef: Floats) -> Bools:
-    """Coefficients too large to be presented, even where the likelihood has a maximum."""
-    present = data.x[data.weights > 0][:, kept]
-    unit = present.std(axis=0)
-    for j in range(kept.size):
-        values = present[:, j]
-        if np.all((values == values.min()) | (values == values.max())):
-            unit[j] = np.ptp(values)
-    return np.abs(coef) * unit > LARGEST_LOG_HAZARD_RATIO
-
-
-def _assemble(
-    data: CoxData,
-    level: float,
-    estimates: _Estimates,
-    top: Maximum,
-    collinear: tuple[str, ...],
-    monotone: tuple[str, ...],
-) -> CoxFit:
-    coef, covariance = estimates.coef, estimates.covariance
+    found = solve(data)
+    coef, covariance, top = found.coef, found.covariance, found.top
+    collinear = tuple(data.names[j] for j in np.flatnonzero(found.collinear))
+    monotone = tuple(data.names[j] for j in np.flatnonzero(found.monotone))
     reason = _reason(collinear, monotone, top.converged)
     status: Status = "ok" if np.isfinite(coef).any() or coef.size == 0 else "not_estimable"
     rank = coef.size - len(collinear)
@@ -269,7 +176,7 @@ def _assemble(
     wald_statistic = _wald(coef, covariance) if top.converged and not monotone else NAN
     pairs = _concordance(data, coef)
     return CoxFit(
-        names=data.names, coef=coef, std_error=estimates.std_error, robust_std_error=estimates.robust,
+        names=data.names, coef=coef, std_error=found.std_error, robust_std_error=found.robust,
         covariance=covariance,
         loglik_null=top.loglik_null, loglik=top.loglik,
         wald=_test(data, wald_statistic, rank, "Wald test", reason),
