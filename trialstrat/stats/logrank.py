@@ -24,6 +24,7 @@ from trialstrat.stats.checks import (
     check_values,
 )
 from trialstrat.stats.kernels.logrank import risk_table
+from trialstrat.stats.multiplicity import Adjustment, p_adjust
 
 Weighting = Literal["gehan", "tarone-ware", "peto"]
 WEIGHTINGS = ("gehan", "tarone-ware", "peto")
@@ -201,7 +202,7 @@ def logrank_pairwise(
     event: npt.ArrayLike,
     group: npt.ArrayLike,
     *,
-    adjust: Sequence[str] = ("holm",),
+    adjust: Sequence[Adjustment] = ("holm",),
     strata: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
 ) -> PairwiseLogRank:
     """Log-rank tests of the pairs (1,2), (1,3), ..., (2,3), ... of the sorted groups, each from its own rows.
@@ -210,11 +211,9 @@ def logrank_pairwise(
     ----------
     time, event, group, strata
         As in :func:`logrank`.
-    adjust : sequence of str
+    adjust : sequence of names
         Methods of :func:`~trialstrat.stats.multiplicity.p_adjust`.
     """
-    from trialstrat.stats.multiplicity import p_adjust
-
     data, groups, blocks = check_test(time, event, group, strata=strata)
     pairs: list[tuple[Label, Label]] = []
     tests: list[LogRank] = []
@@ -299,14 +298,15 @@ def information(table: EventTable) -> FloatArray:
 
 
 def _test(data: SurvivalData, groups: Groups, table: EventTable, weights: FloatArray, *, method: str) -> LogRank:
-    u, v, observed, expected = _sums(table, weights)
+    finite = bool(np.all(np.isfinite(weights)))
+    u, v, observed, expected = _sums(table, weights if finite else np.full_like(weights, NAN))
     events = int(data.event.sum())
     kept = np.flatnonzero(expected > 0.0)
     df = max(kept.shape[0] - 1, 0)
     statistic, reason = NAN, ""
     if events == 0:
         reason = NO_EVENT
-    elif not np.all(np.isfinite(v)):
+    elif not finite:
         reason = "a weight is infinite: the pooled curve has reached 0 and rho is negative"
     elif df == 0 or not v[kept, kept].max() > 0.0:
         reason = NO_INFORMATION

@@ -17,7 +17,7 @@ from scipy.special import chdtrc, gammaln, ndtr, ndtri
 FloatArray = npt.NDArray[np.float64]
 
 _NODES = 16
-_CIRCLE = 256
+_CIRCLE = 512
 _LOG2_LATTICE = 12
 
 
@@ -34,7 +34,7 @@ def maximum_tail(correlation: FloatArray, bound: float) -> float:
     Returns
     -------
     float
-        The probability, with a relative error below 1e-6 up to rank 3, below 1e-4 for rank 4, and below 1e-2 above
+        The probability, with a relative error below 2e-6 up to rank 3, below 1e-4 for rank 4, and below 1e-2 above
         (where it is worst for the smallest probabilities).
 
     References
@@ -50,6 +50,7 @@ def maximum_tail(correlation: FloatArray, bound: float) -> float:
     rank = loadings.shape[1]
     if rank == 1:
         return 2.0 * float(ndtr(-bound))
+    loadings = loadings @ _turn(rank)
     directions, masses = _directions(rank - 1)
     total = 0.0
     # slices bound the memory: the half circles of one slice are evaluated together
@@ -116,6 +117,12 @@ def _lattice(dimension: int) -> tuple[FloatArray, FloatArray]:
     normal = ndtri(points + 0.5 / points.shape[0])
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     return normal, np.full(normal.shape[0], 1.0 / normal.shape[0])
+
+
+def _turn(rank: int) -> FloatArray:
+    """A fixed rotation: edges of the integrand that lie along the axes would slow the outer sum down."""
+    row, column = np.meshgrid(np.arange(1, rank + 1), np.arange(1, rank + 1), indexing="ij")
+    return np.linalg.qr(np.cos(1.0 + row * column + 0.7 * row**2))[0]
 
 
 def _sine_integral(power: int) -> float:
