@@ -173,7 +173,8 @@ class Finding:
         if self.lines:
             shown = ", ".join(str(line) for line in self.lines[:3])
             more = ", …" if (self.bad or 0) > len(self.lines[:3]) else ""
-            lines = f" (lines {shown}{more})"
+            word = "line" if len(self.lines) == 1 and not more else "lines"
+            lines = f" ({word} {shown}{more})"
         body = f"{self.code} {where}{count}{self.message}{lines}".rstrip(".")
         return f"{body}. {self.remedy}".rstrip()
 

@@ -63,7 +63,7 @@ def _missing_table(cohort: Cohort, events: int | None) -> Table:
         absent = cohort.frame[variable.column].isna().to_numpy(dtype=bool)
         rows += [(variable.column, variable.title, arm, *_counts(absent, mask)) for arm, mask in groups.items()]
     if cohort.markers.shape[1]:
-        absent = cohort.markers.isna().to_numpy(dtype=bool).any(axis=1)
+        absent = np.asarray(cohort.markers.isna().to_numpy(dtype=bool).any(axis=1), dtype=bool)
         title = f"Any of {cohort.markers.shape[1]} markers"
         rows += [("markers", title, arm, *_counts(absent, mask)) for arm, mask in groups.items()]
     counted = "" if events is None else f", {events} events"
