@@ -49,6 +49,6 @@ def check(path: Path, data: Path | None = None) -> CheckOutcome:
         The protocol itself cannot be read; holds one line per fault.
     """
     loaded = load_protocol(path)
-    findings = (*lint(loaded.protocol), *check_data(loaded, data))
+    findings = (*lint(loaded), *check_data(loaded, data))
     order = {"error": 0, "warning": 1, "note": 2}
     return CheckOutcome(protocol=path.name, findings=tuple(sorted(findings, key=lambda entry: order[entry.severity])))

@@ -46,7 +46,7 @@ def now() -> str:
 
 
 def manifest(
-    command: str, *, started: str, protocol_hash: str, data_hash: str, seed: int | None, sources: list[dict[str, Any]]
+    command: str, *, started: str, protocol_hash: str, data_hash: str, seed: int | None, sources: Mapping[str, str]
 ) -> dict[str, Any]:
     """The manifest of a run: tool, command, times, hashes of protocol and inputs, versions, seed, machine.
 
@@ -60,7 +60,7 @@ def manifest(
         "finished": now(),
         "protocol_sha256": protocol_hash,
         "data_sha256": data_hash,
-        "sources": sources,
+        "sources": dict(sources),
         "seed": seed,
         "versions": dict(versions()),
         "machine": {"system": platform.system(), "architecture": platform.machine()},

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from trialstrat import store
-from trialstrat.report.model import RunRecord
-from trialstrat.report.render import render_record
+from trialstrat.pipeline.record import record_of
+from trialstrat.report.build import build_report
+from trialstrat.report.render import render
 
 
 def rebuild(folder: Path) -> Path:
@@ -18,5 +19,5 @@ def rebuild(folder: Path) -> Path:
         The stored results were changed after the run, or are of another schema.
     """
     stored = store.read_run(folder)
-    store.replace_report(folder, render_record(RunRecord(study=stored.study, stages=stored.stages)))
+    store.replace_report(folder, render(build_report(record_of(stored.study, stored.stages))))
     return folder / store.REPORT

@@ -17,14 +17,15 @@ from trialstrat.criteria.enrichment import Enrichment, enrich
 from trialstrat.criteria.frozen import HEAD, freeze, to_mapping
 from trialstrat.disclosure import protect
 from trialstrat.models.study import ModelStudy, run_models
-from trialstrat.pipeline.gates import require_clean, require_events
-from trialstrat.pipeline.manifest import manifest, now, versions
+from trialstrat.pipeline.gates import require_clean
+from trialstrat.pipeline.manifest import manifest, now
 from trialstrat.pipeline.progress import Progress, Silent
+from trialstrat.pipeline.record import record_of, study_facts
 from trialstrat.pipeline.seeds import generator, task_seeds
 from trialstrat.protocol.lint import lint
 from trialstrat.protocol.load import LoadedProtocol, load_protocol
-from trialstrat.report.model import RunRecord
-from trialstrat.report.render import render_record
+from trialstrat.report.build import build_report
+from trialstrat.report.render import render
 from trialstrat.results import Estimate, Finding, StageResult
 from trialstrat.subgroups.primary import primary_analysis
 from trialstrat.subgroups.risk_groups import risk_groups
@@ -96,26 +97,25 @@ def run(path: Path, options: RunOptions, progress: Progress | None = None) -> Ru
     with store.lock(out):
         progress.stage("reading the cohort")
         cohort = read_cohort(loaded, options.data)
-        findings = (*lint(loaded.protocol), *cohort.findings)
+        findings = (*lint(loaded), *cohort.findings)
         require_clean(findings, strict=options.strict)
-        require_events(cohort)
         seed = loaded.protocol.seed if options.seed is None else options.seed
         stages, artefacts = _analyse(cohort, seed=seed, options=options, progress=progress)
-        stages = {"protocol": StageResult(stage="protocol", findings=lint(loaded.protocol)), **stages}
+        stages = {"protocol": StageResult(stage="protocol", findings=lint(loaded)), **stages}
         progress.stage("writing the report")
         study = study_facts(loaded, cohort, seed=seed, command=_command(loaded, options))
-        html = render_record(RunRecord(study=study, stages=stages))
+        html = render(build_report(record_of(study, stages)))
         files = _files(study, stages, artefacts, html)
         store.write_run(
             out,
             files,
             manifest(
-                study["command"],
+                study["provenance"]["command"],
                 started=started,
                 protocol_hash=loaded.sha256,
                 data_hash=cohort.data_hash,
                 seed=seed,
-                sources=study["source_files"],
+                sources=study["provenance"]["data_sha256"],
             ),
             replace=options.replace,
         )
@@ -183,24 +183,6 @@ def _files(
             files[f"tables/{table.name}.csv"] = store.csv_text(table).encode()
     files[store.REPORT] = html.encode()
     return files
-
-
-def study_facts(loaded: LoadedProtocol, cohort: Cohort, *, seed: int, command: str) -> dict[str, Any]:
-    """The study as declared, and where its numbers come from, for ``results.json`` and the report."""
-    protocol = loaded.protocol
-    return {
-        **protocol.model_dump(mode="json"),
-        "protocol_file": loaded.path.name,
-        "protocol_sha256": loaded.sha256,
-        "data_sha256": cohort.data_hash,
-        "source_files": [
-            {"name": record["source"], "origin": record["origin"], "rows": record["rows"], "sha256": record["sha256"]}
-            for record in cohort_result(cohort).table("cohort.sources").records()
-        ],
-        "seed_used": seed,
-        "command": command,
-        "versions": dict(versions()),
-    }
 
 
 def _command(loaded: LoadedProtocol, options: RunOptions) -> str:
