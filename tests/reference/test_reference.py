@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trialstrat.pipeline.reference import load_methods, read_topics, run_case
+from trialstrat.pipeline.reference import read_topics, run_case
 from trialstrat.pipeline.reference.columns import Columns
 
 FOLDER = Path(os.environ.get("TRIALSTRAT_REFERENCE") or Path(__file__).parent / "cases")
@@ -18,11 +18,6 @@ CASES = [
     for topic in read_topics(FOLDER)
     for case in sorted(topic.cases, key=lambda case: case["id"])
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _methods():
-    load_methods()
 
 
 @cache

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,6 @@ def run_folder(folder: Path) -> list[CaseResult]:
         One per case; a method or argument nobody registered, a crash, or a number outside its tolerance is a failed
         case, never an exception.
     """
-    load_methods()
     tables: dict[str, Columns] = {}
     results = []
     for topic in read_topics(folder):
@@ -116,6 +116,7 @@ def run_folder(folder: Path) -> list[CaseResult]:
 
 def run_case(case: Mapping[str, Any], columns: Columns, *, topic: str) -> CaseResult:
     """Run one case on its table."""
+    load_methods()
     comparison = Comparison(
         rtol=float(case.get("rtol", 0.0)),
         atol=float(case.get("atol", 0.0)),
@@ -150,6 +151,7 @@ def summarise(results: Iterable[CaseResult]) -> list[TopicSummary]:
     ]
 
 
+@cache
 def load_methods() -> None:
     """Import the topic modules, which register their methods."""
     for name in TOPIC_MODULES:

@@ -101,17 +101,22 @@ def _milestone(columns: Columns, args: Mapping[str, Any]) -> Answer:
 
 
 def _by_group(columns: Columns, args: Mapping[str, Any], answer: Callable[..., Answer], *optional: str) -> Answer:
-    """Answer for the rows of every group, or for ``all``; ``optional`` names further columns to pass on."""
+    """Answer for the rows of every group, or for ``all``; ``optional`` names further columns to pass on.
+
+    A group that is not estimable makes the whole answer not estimable.
+    """
     vectors = [columns.numbers(args["time"]), columns.numbers(args["event"])]
     vectors += [columns.optional(args.get(name)) for name in optional]
-    if "group" not in args:
-        return {"all": answer(*vectors)}
-    labels = columns.labels(args["group"])
     answers: Answer = {}
-    for label in sorted(set(labels.tolist())):
-        rows = labels == label
-        answers[label_text(label)] = answer(*(None if vector is None else vector[rows] for vector in vectors))
-    return answers
+    if "group" not in args:
+        answers["all"] = answer(*vectors)
+    else:
+        labels = columns.labels(args["group"])
+        for label in sorted(set(labels.tolist())):
+            rows = labels == label
+            answers[label_text(label)] = answer(*(None if vector is None else vector[rows] for vector in vectors))
+    statuses = [part["status"] for part in answers.values() if "status" in part]
+    return answers | {"status": statuses[0]} if statuses else answers
 
 
 def _second_group(columns: Columns, args: Mapping[str, Any]) -> Any:
