@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from fixture_record import (
     ARM,
     GROUP,
@@ -18,6 +17,7 @@ from fixture_record import (
     everyone,
     table,
 )
+
 from trialstrat.results import Estimate, StageResult, Table
 
 ENGINES = (
@@ -55,8 +55,14 @@ def calibration() -> tuple[Table, Table]:
     model = "forest.combined"
     grid = np.linspace(0.12, 0.86, 40)
     curve = [
-        (model, HORIZON, float(p), float(p + 0.05 * np.sin(5 * p)), float(p - 0.06 + 0.05 * np.sin(5 * p)))
-        + (float(min(1, p + 0.06 + 0.05 * np.sin(5 * p))),)
+        (
+            model,
+            HORIZON,
+            float(p),
+            float(p + 0.05 * np.sin(5 * p)),
+            float(p - 0.06 + 0.05 * np.sin(5 * p)),
+            float(min(1, p + 0.06 + 0.05 * np.sin(5 * p))),
+        )
         for p in grid
     ]
     edges = np.linspace(0.05, 0.95, 19)
@@ -97,8 +103,9 @@ def models_stage() -> StageResult:
             ("comparison", "Comparison", "text", ""),
             ("label", "Comparison", "text", ""),
             ("metric", "Metric", "text", ""),
-        ]
-        + [("difference", "Difference", "number", ""), *INTERVAL],
+            ("difference", "Difference", "number", ""),
+            *INTERVAL,
+        ],
         [
             ("combined-clinical", "Combined minus clinical", "uno_c", 0.022, 0.003, 0.041),
             ("molecular-clinical", "Molecular minus clinical", "uno_c", -0.032, -0.071, 0.008),
@@ -109,8 +116,12 @@ def models_stage() -> StageResult:
     importance = table(
         "models.importance",
         "Permutation importance",
-        [("feature", "Feature", "text", ""), ("label", "Feature", "text", "")]
-        + [("importance", "Drop in Uno's C", "number", ""), *INTERVAL],
+        [
+            ("feature", "Feature", "text", ""),
+            ("label", "Feature", "text", ""),
+            ("importance", "Drop in Uno's C", "number", ""),
+            *INTERVAL,
+        ],
         [
             ("pnodes", "Positive lymph nodes", 0.061, 0.041, 0.083),
             ("progrec", "Progesterone receptor", 0.034, 0.018, 0.052),
@@ -255,15 +266,26 @@ def criteria_stage() -> StageResult:
         [(k, k.capitalize(), "text", "") for k in ("id", "column", "label", "operator", "value", "unit", "text")],
         [
             ("R1", "pnodes", "Positive lymph nodes", "at_least", "4", "", "Positive lymph nodes 4 or more"),
-            ("R2", "progrec", "Progesterone receptor", "at_most", "100", "fmol/mg")
-            + ("Progesterone receptor at most 100 fmol/mg",),
+            (
+                "R2",
+                "progrec",
+                "Progesterone receptor",
+                "at_most",
+                "100",
+                "fmol/mg",
+                "Progesterone receptor at most 100 fmol/mg",
+            ),
         ],
     )
     folds = table(
         "criteria.folds",
         "Rule found in every outer fold",
-        [("fold", "Fold", "count", ""), ("rule", "Rule", "text", "")]
-        + [("share", "Share enrolled", "percent", ""), ("event_rate", "Event rate", "percent", "")],
+        [
+            ("fold", "Fold", "count", ""),
+            ("rule", "Rule", "text", ""),
+            ("share", "Share enrolled", "percent", ""),
+            ("event_rate", "Event rate", "percent", ""),
+        ],
         [
             (0, "pnodes at least 4 and progrec at most 102", 0.33, 0.66),
             (1, "pnodes at least 4 and progrec at most 96", 0.32, 0.64),

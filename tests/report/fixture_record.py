@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-
 from survival_aggregates import at_risk_rows, kaplan_meier, median_time, rmst, survival_at
+
 from trialstrat.report.model import RunRecord
 from trialstrat.results import Cell, Column, ColumnKind, Estimate, Finding, StageResult, Table
 
@@ -22,9 +22,7 @@ ARMS = (("no", "No hormone therapy"), ("yes", "Hormone therapy"))
 NOTE = "Population: all randomised or registered patients; n = 686, 299 events; method: {}"
 
 
-def table(
-    name: str, title: str, columns: list[tuple[str, str, ColumnKind, str]], rows: list[Any], note: str = "", **rest: Any
-) -> Table:
+def table(name: str, title: str, columns: list[Any], rows: list[Any], note: str = "", **rest: Any) -> Table:
     """A Table from (key, label, kind, unit) tuples."""
     made = tuple(Column(key=key, label=label, kind=kind, unit=unit) for key, label, kind, unit in columns)
     cells: tuple[tuple[Cell, ...], ...] = tuple(tuple(row) for row in rows)
@@ -37,6 +35,8 @@ def cohort() -> dict[str, np.ndarray]:
     from sksurv.datasets import load_gbsg2
 
     x, y = load_gbsg2()
+    if y is None:
+        raise RuntimeError("the packaged data set has no outcome")
     data = {name: x[name].to_numpy() for name in x.columns}
     data["horTh"] = np.array([str(v) for v in x["horTh"]])
     return data | {"time": y["time"] / DAYS_PER_MONTH, "event": y["cens"].astype(bool)}
@@ -107,8 +107,14 @@ def cohort_stage() -> StageResult:
     missing = table(
         "cohort.missing",
         "Missing values",
-        [("variable", "Variable", "text", ""), ("label", "Label", "text", ""), ("arm", "Arm", "text", "")]
-        + [("n", "n", "count", ""), ("missing", "Missing", "count", ""), ("share", "Share", "percent", "")],
+        [
+            ("variable", "Variable", "text", ""),
+            ("label", "Label", "text", ""),
+            ("arm", "Arm", "text", ""),
+            ("n", "n", "count", ""),
+            ("missing", "Missing", "count", ""),
+            ("share", "Share", "percent", ""),
+        ],
         [
             (variable, label, arm, n, 0, 0.0)
             for variable, label, _, _ in VARIABLES
@@ -190,7 +196,7 @@ def baseline_stage() -> StageResult:
     one = table(
         "baseline.table_one",
         "Baseline characteristics by arm",
-        [*text, *counts, *numbers, ("count", "Count", "count", ""), ("share", "Share", "percent", "")],  # type: ignore[list-item]
+        [*text, *counts, *numbers, ("count", "Count", "count", ""), ("share", "Share", "percent", "")],
         rows,
         NOTE.format("mean and median over known values"),
     )
@@ -198,8 +204,12 @@ def baseline_stage() -> StageResult:
     smd = table(
         "baseline.smd",
         "Standardised mean differences",
-        [("variable", "Variable", "text", ""), ("label", "Label", "text", "")]
-        + [("comparison", "Comparison", "text", ""), ("smd", "SMD", "number", "")],
+        [
+            ("variable", "Variable", "text", ""),
+            ("label", "Label", "text", ""),
+            ("comparison", "Comparison", "text", ""),
+            ("smd", "SMD", "number", ""),
+        ],
         [(variable, labels[variable], "yes_vs_no", value) for variable, value in (*SMD, ("estrec", 0.18))],
     )
     follow = table(
@@ -304,17 +314,27 @@ def primary_stage() -> StageResult:
     ph = table(
         "primary.ph_test",
         "Proportional hazards",
-        [("term", "Term", "text", ""), ("label", "Term", "text", ""), ("statistic", "Statistic", "number", "")]
-        + [("df", "df", "number", ""), ("p", "p", "p", "")],
+        [
+            ("term", "Term", "text", ""),
+            ("label", "Term", "text", ""),
+            ("statistic", "Statistic", "number", ""),
+            ("df", "df", "number", ""),
+            ("p", "p", "p", ""),
+        ],
         [("yes", "Hormone therapy", 0.26, 1.0, 0.61), ("GLOBAL", "All terms", 0.26, 1.0, 0.61)],
         "Scaled Schoenfeld residuals",
     )
     adjusted = table(
         "primary.adjusted",
         "Adjusted Cox model",
-        [("term", "Term", "text", ""), ("label", "Term", "text", "")]
-        + [("hazard_ratio", "Hazard ratio", "effect", ""), ("lower", "Lower", "effect", "")]
-        + [("upper", "Upper", "effect", ""), ("p", "p", "p", "")],
+        [
+            ("term", "Term", "text", ""),
+            ("label", "Term", "text", ""),
+            ("hazard_ratio", "Hazard ratio", "effect", ""),
+            ("lower", "Lower", "effect", ""),
+            ("upper", "Upper", "effect", ""),
+            ("p", "p", "p", ""),
+        ],
         [
             ("yes", "Hormone therapy", 0.7074, 0.5492, 0.9113, 0.0074),
             ("age", "Age, per 10 years", 0.9100, 0.761, 1.087, 0.30),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from trialstrat.report import format as fmt
 from trialstrat.report import sentences
 from trialstrat.report.context import Context
 from trialstrat.report.curve_views import Source, curves, numbers, time_ticks
 from trialstrat.report.figures.curves import Layout, survival_chart
-from trialstrat.report.figures.theme import NARROW
 from trialstrat.report.page import Card, Cover, Figure, Panel, TableView
 
 BADGES = {
@@ -17,6 +18,7 @@ BADGES = {
 }
 SIDES = ("inside", "outside")
 MOST_LIMITS = 3
+NARROW_WIDTH = 180
 
 
 def build(context: Context) -> Cover:
@@ -162,8 +164,8 @@ def figure(context: Context) -> Figure | None:
         inside, outside = (context.ok(f"criteria.enrichment.event_rate_{side}") for side in SIDES)
         if inside and outside:
             title = (
-                f"Within {context.at_horizon}, {fmt.per_hundred(inside.value)} of 100 patients inside the criteria and "
-                f"{fmt.per_hundred(outside.value)} of 100 outside have an event"
+                f"Event within {context.at_horizon}: {fmt.per_hundred(inside.value)} of 100 inside the criteria, "
+                f"{fmt.per_hundred(outside.value)} of 100 outside"
             )
         return _panels(context, made, title)
     km, risk = context.record.table("primary.km"), context.record.table("primary.at_risk")
@@ -174,29 +176,30 @@ def figure(context: Context) -> Figure | None:
 
 
 def _panels(context: Context, sources: list[tuple[str, Source]], title: str) -> Figure:
+    """One panel per population; numbers at risk carry their labels once, at the left."""
+    sources = [(side, source) for side, source in sources if source.rows(source.km)]
     ticks = max((time_ticks(source) for _, source in sources), key=lambda found: found[-1])
-    panels, views = [], []
+    panels: list[Panel] = []
+    views: list[TableView] = []
     single = len(sources) == 1
-    for side, source in sources:
-        if not source.rows(source.km):
-            continue
+    for number, (side, source) in enumerate(sources):
         shown = curves(source, context.arm_order, context.minimum_cell)
         layout = Layout(
-            ticks=ticks if len(ticks) < 7 else ticks[::2] if not single else ticks,
-            time_title=context.time_title,
+            ticks=ticks if single or len(ticks) < 7 else ticks[::2],
+            time_title=context.time_title if single else context.unit.capitalize(),
             value_title="Event-free",
             unit=context.unit,
-            width=420 if single else 225,
-            height=210 if single else 176,
+            width=440 if single else 232,
+            height=180 if single else 150,
             measures=("At risk",),
             horizon=context.horizon,
-            label_inside=True,
+            label_inside=len(shown) <= 2,
+            risk_labels=number == 0,
         )
         label = str(source.rows(source.km)[0].get("label_population") or "") if not single else ""
-        narrow = survival_chart(shown, _narrowed(layout)) if single else None
-        panels.append(Panel(chart=survival_chart(shown, layout), narrow=narrow, label=label))
-        view: TableView = numbers(source, shown, key=f"cover-{side}", unit=context.unit, first=label or "Arm")
-        views.append(view)
+        chart, narrow = survival_chart(shown, layout), survival_chart(shown, _narrowed(layout))
+        panels.append(Panel(chart=chart, narrow=narrow, label=label))
+        views.append(numbers(source, shown, key=f"cover-{side}", unit=context.unit, first=label or "Arm"))
     return Figure(
         key="cover",
         title=title,
@@ -208,10 +211,9 @@ def _panels(context: Context, sources: list[tuple[str, Source]], title: str) -> 
 
 
 def _narrowed(layout: Layout) -> Layout:
-    from dataclasses import replace
-
-    ticks = layout.ticks if len(layout.ticks) < 7 else layout.ticks[::2]
-    return replace(layout, width=NARROW - 70, height=180, ticks=ticks, measures=("At risk",), label_inside=True)
+    """For a telephone: fewer ticks, every panel with its own labels."""
+    ticks = layout.ticks if len(layout.ticks) < 6 else layout.ticks[::2]
+    return replace(layout, width=NARROW_WIDTH, height=170, ticks=ticks, risk_labels=True)
 
 
 def describe(sources: list[tuple[str, Source]], context: Context) -> str:

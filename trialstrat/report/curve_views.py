@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trialstrat.report import format as fmt
 from trialstrat.report import tables
 from trialstrat.report.figures.curves import Curve
+from trialstrat.report.figures.theme import STYLES
 from trialstrat.report.page import Head, TableView
 from trialstrat.results import Cell, Table
 
@@ -37,10 +38,12 @@ def time_ticks(source: Source) -> tuple[float, ...]:
     ends = [float(row["time"]) for row in source.rows(source.km)]  # type: ignore[arg-type]
     last = max(ends, default=0.0)
     kept = [tick for tick in found if tick < last]
-    return tuple([*kept, *[tick for tick in found if tick >= last][:1]]) or (0.0, max(last, 1.0))
+    return (*kept, *[tick for tick in found if tick >= last][:1]) or (0.0, max(last, 1.0))
 
 
-def curves(source: Source, order: Sequence[str], minimum: int) -> list[Curve]:
+def curves(
+    source: Source, order: Sequence[str], minimum: int, styles: Sequence[int] = tuple(range(STYLES))
+) -> list[Curve]:
     """One curve per group, in the order given (others follow), cut where too few are at risk."""
     rows, risk = source.rows(source.km), source.rows(source.at_risk)
     present = list(dict.fromkeys(str(row[source.key]) for row in rows))
@@ -66,9 +69,9 @@ def curves(source: Source, order: Sequence[str], minimum: int) -> list[Curve]:
         out.append(
             Curve(
                 label=str(mine[0].get("label") or name),
-                style=style,
+                style=styles[style % len(styles)],
                 steps=steps,
-                censored=_censored(source, name, stop),
+                censored=_censored(source, name, end),
                 risk={float(row["time"]): _counts(row, minimum) for row in counted},  # type: ignore[arg-type]
             )
         )
@@ -86,12 +89,12 @@ def _stop(counted: Sequence[Record], minimum: int) -> float:
     return min(few, default=float("inf"))
 
 
-def _censored(source: Source, name: str, stop: float) -> tuple[tuple[float, float], ...]:
+def _censored(source: Source, name: str, end: float) -> tuple[tuple[float, float], ...]:
     if source.censoring is None:
         return ()
     rows = [row for row in source.censoring.records() if str(row.get(source.key, row.get("arm"))) == name]
     points = ((tables.number_of(row["time"]), tables.number_of(row["survival"])) for row in rows)
-    return tuple((t, s) for t, s in points if t is not None and s is not None and t <= stop)
+    return tuple((t, s) for t, s in points if t is not None and s is not None and t <= end)
 
 
 def _counts(row: Record, minimum: int) -> tuple[str, str, str]:

@@ -15,6 +15,16 @@ def _missing(value: float | None) -> bool:
     return value is None or not math.isfinite(value)
 
 
+def _places(value: float) -> int:
+    """Decimals of an effect: two, or two significant digits below 0.1; fewer above ten."""
+    size = abs(value)
+    if size == 0:
+        return 2
+    if size < 0.0995:
+        return 1 - math.floor(math.log10(size))
+    return 2 if size < 9.995 else 1 if size < 99.95 else 0
+
+
 def _signed(text: str) -> str:
     """A true minus sign, and no minus before a zero."""
     if text.startswith("-"):
@@ -32,14 +42,10 @@ def effect(value: float | None) -> str:
     if value is None or _missing(value):
         return DASH
     size = abs(value)
-    if size == 0:
-        return "0.00"
-    if size >= 1e5 or size < 1e-4:
+    if size and (size >= 1e5 or size < 1e-4):
         mantissa, exponent = f"{value:.1e}".split("e")
         return _signed(f"{mantissa}e{int(exponent)}")
-    if size < 0.0995:
-        return _signed(f"{value:.{1 - math.floor(math.log10(size))}f}")
-    return _signed(f"{value:,.2f}" if size < 9.995 else f"{value:,.1f}" if size < 99.95 else f"{value:,.0f}")
+    return _signed(f"{value:,.{_places(value)}f}")
 
 
 def number(value: float | None, decimals: int = 1) -> str:
@@ -76,12 +82,27 @@ def p_value(value: float | None) -> str:
 
 
 def interval(value: float | None, lower: float | None, upper: float | None, how: Callable[[float], str]) -> str:
-    """A value with its interval, all formatted alike: ``0.61 (0.47 to 0.80)``; without bounds the value alone."""
+    """A value with its interval, all formatted alike: ``0.61 (0.47 to 0.80)``; without bounds the value alone.
+
+    The bounds of an effect get the decimals of its value, unless that would write a small bound as zero.
+    """
     if value is None or _missing(value):
         return DASH
     if lower is None or upper is None or (_missing(lower) and _missing(upper)):
         return how(value)
-    return f"{how(value)} ({bound(lower, how)} to {bound(upper, how)})"
+    ends = like_effect(value) if how is effect else how
+    return f"{how(value)} ({bound(lower, ends)} to {bound(upper, ends)})"
+
+
+def like_effect(value: float) -> Callable[[float], str]:
+    """How the bounds of an effect are written: with the decimals of the effect, unless a bound would vanish."""
+    places = _places(value)
+
+    def how(end: float) -> str:
+        vanishes = end != 0 and abs(end) < 0.5 * 10**-places
+        return effect(end) if vanishes or abs(end) >= 1e5 or not 1e-4 <= abs(value) < 1e5 else fixed(end, places)
+
+    return how
 
 
 def bound(value: float | None, how: Callable[[float], str]) -> str:

@@ -61,6 +61,7 @@ class Panel:
     chart: Mapping[str, Any] | None = None
     narrow: Mapping[str, Any] | None = None
     drawing: str = ""
+    narrow_drawing: str = ""
     label: str = ""
 
 

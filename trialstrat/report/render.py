@@ -36,7 +36,7 @@ def render(page: ReportPage) -> str:
     Everything a reader needs is in the file without any script; scripts add hovering, zooming and saving of figures.
     """
     environment = _environment()
-    style = _source(environment, "style.css")
+    style = _source(environment, "style.css") + running_head(page.running_head)
     scripts = [_source(environment, "report.js")]
     if _has_charts(page):
         scripts.insert(0, _safe_script(drawing.runtime()))
@@ -84,6 +84,17 @@ def policy(style: str, scripts: list[str]) -> str:
     )
 
 
+def running_head(text: str) -> str:
+    """The head and foot of printed pages; every character of the study's own words is written as a CSS escape."""
+    escaped = "".join(f"\\{ord(letter):06x}" for letter in text)
+    look = "font: 8pt sans-serif; color: #566170"
+    return (
+        f'@page {{ @top-left {{ content: "{escaped}"; {look} }} '
+        f'@bottom-right {{ content: "Page " counter(page) " of " counter(pages); {look} }} }}\n'
+        "@page :first { @top-left { content: none } }\n"
+    )
+
+
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
@@ -118,7 +129,8 @@ def _panel(figure: Figure, panel: Panel, number: int) -> Drawn:
     key = f"{figure.key}-{number}"
     title = f"{figure.title}: {panel.label}" if panel.label else figure.title
     if panel.chart is None:
-        return Drawn(key=key, label=panel.label, wide=Markup(panel.drawing), narrow=None, chart=None)
+        twin = Markup(panel.narrow_drawing) if panel.narrow_drawing else None
+        return Drawn(key=key, label=panel.label, wide=Markup(panel.drawing), narrow=twin, chart=None)
 
     def svg(chart: Mapping[str, Any], name: str) -> Markup:
         return Markup(drawing.draw(chart, name, title, figure.description))

@@ -117,7 +117,7 @@ def formatter(column: Column, values: Sequence[Raw]) -> Formatter:
         "p": fmt.p_value,
         "effect": fmt.effect,
     }
-    return kinds.get(column.kind, lambda v: fmt.number(v))
+    return kinds.get(column.kind, fmt.number)
 
 
 def view(table: Table, key: str, *, drop: Iterable[str] = (), caption: str = "", folded: str = "") -> TableView:

@@ -10,9 +10,23 @@ from xml.etree import ElementTree as ET
 from trialstrat.report.figures import theme
 from trialstrat.report.figures.drawing import SVG, label
 
-WIDTH, LINE, PAD, GAP = 640, 19, 12, 26
-MAIN, SIDE = (0, 270), (330, 310)
-CHARACTERS = 7.0
+LINE, PAD, GAP = 19, 12, 26
+CHARACTER = 7.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Where boxes stand: left edge and width of the main column and of the losses, and how many arms fit a row."""
+
+    width: float
+    main: tuple[float, float]
+    side: tuple[float, float]
+    trunk: float
+    across: int
+
+
+WIDE = Plan(width=680, main=(0, 300), side=(350, 330), trunk=150, across=3)
+NARROW = Plan(width=330, main=(0, 330), side=(40, 290), trunk=18, across=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,45 +38,44 @@ class Step:
     lost: tuple[str, ...] = ()
 
 
-def flow_drawing(steps: Sequence[Step], arms: Sequence[Step], *, key: str, title: str, description: str) -> str:
+def flow_drawing(
+    steps: Sequence[Step], arms: Sequence[Step], *, plan: Plan, key: str, title: str, description: str
+) -> str:
     """The diagram as inline SVG."""
     root = ET.Element(f"{{{SVG}}}svg")
     top = 1.0
-    centre = MAIN[0] + MAIN[1] / 2
     for number, step in enumerate(steps):
-        bottom = _box(root, MAIN[0] + 1, top, MAIN[1] - 2, (step.head, *step.lines))
-        last = number == len(steps) - 1
-        if last and not arms:
+        bottom = _box(root, plan.main[0] + 1, top, plan.main[1] - 2, (step.head, *step.lines))
+        if number == len(steps) - 1:
             top = bottom
             break
-        after = bottom + GAP
+        top = bottom + GAP
         if step.lost:
-            height = _height(SIDE[1], step.lost)
-            after = bottom + height + GAP
+            height = _height(plan.side[1], step.lost)
             middle = bottom + GAP / 2 + height / 2
-            _box(root, SIDE[0], bottom + GAP / 2, SIDE[1] - 2, step.lost)
-            _line(root, centre, middle, SIDE[0] - 6, middle)
-            _head(root, SIDE[0] - 1, middle, sideways=True)
-        if not last:
-            _line(root, centre, bottom, centre, after - 6)
-            _head(root, centre, after - 1)
-        top = after if not last else bottom
-    bottom = _arms(root, arms, top, centre) if arms else top
-    root.set("viewBox", f"0 0 {WIDTH} {bottom + 2:.0f}")
-    root.set("width", str(WIDTH))
-    root.set("height", f"{bottom + 2:.0f}")
+            _box(root, plan.side[0], bottom + GAP / 2, plan.side[1] - 2, step.lost)
+            _line(root, plan.trunk, middle, plan.side[0] - 6, middle)
+            _head(root, plan.side[0] - 1, middle, sideways=True)
+            top = bottom + height + GAP
+        _line(root, plan.trunk, bottom, plan.trunk, top - 6)
+        _head(root, plan.trunk, top - 1)
+    if arms:
+        draw = _arms_across if len(arms) <= plan.across else _arms_down
+        top = draw(root, arms, top, plan)
+    root.set("viewBox", f"0 0 {plan.width:g} {top + 2:.0f}")
+    root.set("width", f"{plan.width:g}")
+    root.set("height", f"{top + 2:.0f}")
     return label(root, key, title, description)
 
 
-def _arms(root: ET.Element, arms: Sequence[Step], top: float, centre: float) -> float:
-    """The last row: one box per arm, joined by a bar."""
-    width = (WIDTH - 24 * (len(arms) - 1)) / len(arms) if len(arms) > 1 else MAIN[1]
-    width = min(width, 308)
+def _arms_across(root: ET.Element, arms: Sequence[Step], top: float, plan: Plan) -> float:
+    """One box per arm beside each other, joined by a bar."""
+    width = min((plan.width - 24 * (len(arms) - 1)) / len(arms), plan.main[1])
     lefts = [number * (width + 24) for number in range(len(arms))]
-    middles = [left + width / 2 for left in lefts]
-    bar = top + GAP / 2 + 4
-    _line(root, centre, top, centre, bar)
-    _line(root, min(*middles, centre), bar, max(*middles, centre), bar)
+    middles = [plan.trunk if number == 0 else left + width / 2 for number, left in enumerate(lefts)]
+    bar = top + GAP / 2
+    _line(root, plan.trunk, top, plan.trunk, bar)
+    _line(root, min(middles), bar, max(middles), bar)
     bottom = bar
     for arm, left, middle in zip(arms, lefts, middles, strict=True):
         _line(root, middle, bar, middle, bar + GAP - 6)
@@ -71,9 +84,24 @@ def _arms(root: ET.Element, arms: Sequence[Step], top: float, centre: float) -> 
     return bottom
 
 
+def _arms_down(root: ET.Element, arms: Sequence[Step], top: float, plan: Plan) -> float:
+    """One box per arm below each other, where the page is too narrow for a row."""
+    start = top
+    for arm in arms:
+        top += GAP / 2
+        height = _height(plan.side[1], (arm.head, *arm.lines))
+        middle = top + height / 2
+        _line(root, plan.trunk, start, plan.trunk, middle)
+        _line(root, plan.trunk, middle, plan.side[0] - 6, middle)
+        _head(root, plan.side[0] - 1, middle, sideways=True)
+        top = _box(root, plan.side[0], top, plan.side[1] - 2, (arm.head, *arm.lines))
+        start = middle
+    return top
+
+
 def _wrapped(width: float, entries: Sequence[str]) -> list[tuple[str, bool]]:
     """Lines that fit a box; the first entry is its head."""
-    room = int((width - 2 * PAD) / CHARACTERS)
+    room = int((width - 2 * PAD) / CHARACTER)
     out: list[tuple[str, bool]] = []
     for number, entry in enumerate(entries):
         out += [(line, number == 0) for line in textwrap.wrap(entry, room) or [""]]

@@ -12,6 +12,7 @@ from trialstrat.report import format as fmt
 from trialstrat.report.figures import theme
 
 LINE = 17
+BOLD_CHARACTER = 7.6
 HOVER_STEPS = 80
 
 
@@ -57,6 +58,7 @@ class Layout:
     measures: tuple[str, ...] = ("At risk", "Events", "Censored")
     horizon: float | None = None
     label_inside: bool = False
+    risk_labels: bool = True
 
 
 @theme.finished
@@ -89,7 +91,7 @@ class _Axes:
             "t:Q",
             title=self.layout.time_title,
             scale=alt.Scale(domain=[0, self.layout.ticks[-1]], nice=False),
-            axis=alt.Axis(values=list(self.layout.ticks), grid=False, format="~g"),
+            axis=alt.Axis(values=list(self.layout.ticks), grid=False, format="~f"),
         )
 
     def y(self, field: str) -> alt.Y:
@@ -155,7 +157,7 @@ def _medians(curves: Sequence[Curve]) -> list[alt.Chart]:
 def _labels(curves: Sequence[Curve], layout: Layout) -> list[theme.Word]:
     """Names at the curves: right of their ends, or above and below them where there is no room at the right."""
     if layout.label_inside:
-        return [_label_inside(curve, curves) for curve in curves]
+        return [_label_inside(curve, curves, layout) for curve in curves]
     gap = LINE / layout.height
     out: list[theme.Word] = []
     for curve in sorted(curves, key=lambda curve: curve.steps[-1][1]):
@@ -164,17 +166,16 @@ def _labels(curves: Sequence[Curve], layout: Layout) -> list[theme.Word]:
     return out
 
 
-def _label_inside(curve: Curve, curves: Sequence[Curve]) -> theme.Word:
+def _label_inside(curve: Curve, curves: Sequence[Curve], layout: Layout) -> theme.Word:
     """Above the band of the upper curve or below that of the lower one, near the end that both reach."""
     others = [other for other in curves if other is not curve]
-    time = 0.97 * min((other.end for other in curves))
-    above = all(curve.at(0.8 * time) >= other.at(0.8 * time) for other in others)
-    if above:
-        peak = max(step[3] or step[1] for step in (curve.step(0.5 * time), curve.step(time)))
-        height = min(peak + 0.07, 0.97)
-    else:
-        height = max((curve.step(time)[2] or curve.at(time)) - 0.07, 0.05)
-    return theme.Word(text=curve.label, x=time, y=height, fill=theme.ink(curve.style), align="right", bold=True)
+    right = min(other.end for other in curves)
+    left = max(0.0, right - len(curve.label) * BOLD_CHARACTER / layout.width * layout.ticks[-1])
+    above = all(curve.at(0.8 * right) >= other.at(0.8 * right) for other in others)
+    gap = 0.75 * LINE / layout.height
+    start, end = curve.step(left), curve.step(right)
+    height = min((start[3] or start[1]) + gap, 1 - gap) if above else max((end[2] or end[1]) - gap, gap)
+    return theme.Word(text=curve.label, x=right, y=height, fill=theme.ink(curve.style), align="right", bold=True)
 
 
 def _numbers_at_risk(curves: Sequence[Curve], layout: Layout) -> tuple[list[theme.Word], list[theme.Word]]:
@@ -183,12 +184,12 @@ def _numbers_at_risk(curves: Sequence[Curve], layout: Layout) -> tuple[list[them
     top = layout.height + 60
     for number, measure in enumerate(layout.measures):
         head = top + number * LINE * (len(curves) + 1.35)
-        labels.append(theme.Word(text=measure, x=-22, y=head, fill=theme.MUTED, align="right"))
+        if layout.risk_labels:
+            labels.append(theme.Word(text=measure, x=-22, y=head, fill=theme.MUTED, align="right"))
         for at, curve in enumerate(curves, start=1):
-            place = head + at * LINE
-            labels.append(
-                theme.Word(text=curve.label, x=-22, y=place, fill=theme.ink(curve.style), align="right", bold=True)
-            )
+            place, fill = head + at * LINE, theme.ink(curve.style)
+            if layout.risk_labels:
+                labels.append(theme.Word(text=curve.label, x=-22, y=place, fill=fill, align="right", bold=True))
             counts += [
                 theme.Word(text=curve.risk[tick][number], x=tick, y=place, align="center")
                 for tick in layout.ticks

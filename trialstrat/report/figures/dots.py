@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
 import altair as alt
 
 from trialstrat.report.figures import theme
@@ -39,7 +42,7 @@ class Scale:
     log: bool = False
     favours: tuple[str, str] = ("", "")
     band: tuple[float, float] | None = None
-    format: str = "~g"
+    count: int = 6
 
 
 @theme.finished
@@ -61,7 +64,8 @@ def dot_chart(
 def _x(scale: Scale, field: str) -> alt.X:
     """The horizontal axis, the same for every layer."""
     kind = "log" if scale.log else "linear"
-    axis = alt.Axis(grid=False, format=scale.format, **({"values": list(scale.ticks)} if scale.ticks else {}))
+    ticks: dict[str, Any] = {"values": list(scale.ticks)} if scale.ticks else {"tickCount": scale.count}
+    axis = alt.Axis(grid=False, **ticks)
     return alt.X(field, title=scale.title, scale=alt.Scale(type=kind, domain=list(scale.domain), nice=False), axis=axis)
 
 
@@ -77,9 +81,9 @@ def _references(scale: Scale, height: int) -> list[alt.Chart]:
         mark = alt.Chart(theme.data(row)).mark_rect(color=theme.GRID, opacity=0.5, clip=True)
         ends = {"x": alt.X("a:Q"), "x2": alt.X2("b")}
         layers.append(mark.encode(**ends, y=alt.YValue(0), y2=alt.Y2Value(height)))
-    for at, style in ((scale.reference, {}), (scale.overall, {"strokeDash": [2, 3]})):
+    for at, dash in ((scale.reference, [1, 0]), (scale.overall, [2, 3])):
         if at is not None:
-            mark = alt.Chart(theme.data([{"v": at}])).mark_rule(color=theme.AXIS, clip=True, **style)
+            mark = alt.Chart(theme.data([{"v": at}])).mark_rule(color=theme.AXIS, clip=True, strokeDash=dash)
             layers.append(mark.encode(x=_x(scale, "v:Q")))
     return layers
 
@@ -138,8 +142,12 @@ def _column(entries: Sequence[str], place: float, align: str, *, bold: bool = Fa
 
 
 def _favours(scale: Scale, width: int, height: int) -> list[theme.Word]:
-    """Which side is good for whom, below the axis."""
-    sides = ((scale.favours[0], "left", 0), (scale.favours[1], "right", width))
+    """Which side is good for whom, below the axis, away from the line of no effect."""
+    low, high = scale.domain
+    reference = low if scale.reference is None else scale.reference
+    share = math.log(reference / low) / math.log(high / low) if scale.log else (reference - low) / (high - low)
+    middle = share * width
+    sides = ((scale.favours[0], "right", middle - 10), (scale.favours[1], "left", middle + 10))
     return [
         theme.Word(text=words, x=place, y=height + 56, fill=theme.MUTED, align=align, italic=True)
         for words, align, place in sides

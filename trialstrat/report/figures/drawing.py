@@ -78,9 +78,7 @@ def _rename_clips(root: ET.Element, key: str) -> None:
 def _clean(element: ET.Element) -> None:
     """Drop what only scripts and screen readers of single marks need, round coordinates, drop empty nodes."""
     for name, value in list(element.attrib.items()):
-        if name in _DROPPED or name.startswith("aria-") or name == "style":
-            del element.attrib[name]
-        elif name == "opacity" and value == "1":
+        if name in _DROPPED or name.startswith("aria-") or name == "style" or (name == "opacity" and value == "1"):
             del element.attrib[name]
         elif name not in ("id", "clip-path", "font-family"):
             element.set(name, _NUMBER.sub(_rounded, value))

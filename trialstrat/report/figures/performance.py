@@ -96,7 +96,7 @@ def net_benefit_chart(lines: Sequence[tuple[str, int, Sequence[Row]]], *, x_titl
 
 def _line_name(label: str, style: int, rows: Sequence[Row]) -> theme.Word:
     """The name of a line beside it: each strategy's at a different place along the axis."""
-    at = rows[round((len(rows) - 1) * (0.45, 0.8, 1.0)[min(style, 2)])]
+    at = rows[round((len(rows) - 1) * (0.45, 0.8, 0.02)[min(style, 2)])]
     flat = style >= 2
     return theme.Word(
         text=label,
@@ -104,7 +104,7 @@ def _line_name(label: str, style: int, rows: Sequence[Row]) -> theme.Word:
         y=at["net_benefit"],
         fill=theme.ink(style),
         bold=True,
-        align="right" if flat or style == 1 else "left",
+        align="right" if style == 1 else "left",
         dx=0 if flat else -8 if style == 1 else 8,
         dy=-10 if style != 1 else 6,
     )

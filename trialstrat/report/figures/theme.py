@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeAlias
 
 import altair as alt
 from altair.utils.schemapi import debug_mode
 
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+#: Fonts of equal widths on every system, so that drawings made here fit their frames elsewhere.
+FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 INK, MUTED, GRID, PAPER, AXIS = "var(--ink)", "var(--muted)", "var(--grid)", "var(--paper)", "var(--axis)"
 #: Okabe-Ito colours with a line style each, so that they differ in grey as well.
 STYLES = 6
@@ -90,7 +91,7 @@ def words(entries: Sequence[Word], *, at: str = "pixels") -> alt.Chart:
     return mark.encode(x=x, y=y, text=alt.Text("w:N"))
 
 
-Chart = alt.LayerChart | alt.Chart | alt.VConcatChart | alt.HConcatChart
+Chart: TypeAlias = alt.LayerChart | alt.Chart | alt.VConcatChart | alt.FacetChart
 Arguments = ParamSpec("Arguments")
 
 
@@ -128,6 +129,7 @@ def _finish(chart: Chart) -> dict[str, Any]:
             tickSize=4,
             labelPadding=4,
             titlePadding=10,
+            labelFlush=False,
         ),
         view=alt.ViewConfig(stroke=None),
     ).to_dict(validate=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from trialstrat.report import format as fmt
 from trialstrat.report import tables
@@ -97,13 +97,13 @@ def _label(row: Record) -> str:
     return f"{row['label'] or row['variable']}{unit}"
 
 
-def _places(rows: list[Record], key: str) -> int:
+def _places(rows: Sequence[Record], key: str) -> int:
     sizes = [abs(v) for v in (tables.number_of(row[key]) for row in rows) if v is not None]
     largest = max(sizes, default=0.0)
     return 0 if largest >= 100 else 1 if largest >= 1 else 2
 
 
-def _continuous(mine: list[Record], arms: list[str], smd: list[Cell]) -> list[Row]:
+def _continuous(mine: Sequence[Record], arms: list[str], smd: list[Cell]) -> list[Row]:
     """Two rows: mean (SD), and median with quartiles; a third when values are missing."""
     by_arm = {str(row["arm"]): row for row in mine}
     places = _places(mine, "mean")
@@ -123,7 +123,7 @@ def _continuous(mine: list[Record], arms: list[str], smd: list[Cell]) -> list[Ro
     return rows + _missing_row(by_arm, arms, empty)
 
 
-def _categorical(mine: list[Record], arms: list[str], smd: list[Cell]) -> list[Row]:
+def _categorical(mine: Sequence[Record], arms: list[str], smd: list[Cell]) -> list[Row]:
     empty = [Cell(text="", numeric=True) for _ in smd]
     blanks = [Cell(text="", numeric=True) for _ in arms]
     rows = [tables.row(tables.text(_label(mine[0]), header=True), *blanks, *smd)]
@@ -144,7 +144,7 @@ def _share(row: Record | None) -> Cell:
     return tables.value(words, fmt.count)
 
 
-def _missing_row(by_arm: dict[str, Record], arms: list[str], empty: list[Cell]) -> list[Row]:
+def _missing_row(by_arm: Mapping[str, Record], arms: list[str], empty: list[Cell]) -> list[Row]:
     known = [by_arm[arm]["missing"] for arm in arms if arm in by_arm]
     if all(value == 0 for value in known):
         return []
@@ -166,7 +166,7 @@ def _smd_figure(smd: Table, context: Context) -> Figure:
         for label, comparison, value in values
     ]
     top = max(0.3, 1.08 * max((abs(value) for _, _, value in values), default=0))
-    scale = Scale(title="Absolute standardised mean difference", domain=(0, top), reference=BALANCED, format=".1f")
+    scale = Scale(title="Absolute standardised mean difference", domain=(0, top), reference=BALANCED)
     large = sum(abs(value) > BALANCED for _, _, value in values)
     title = f"{large} of {len(values)} standardised differences exceed {BALANCED}" if large else "The arms are balanced"
     parts = [f"{label} {fmt.fixed(value, 2)}" for label, _, value in values]

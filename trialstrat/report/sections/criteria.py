@@ -48,11 +48,14 @@ def _lead(context: Context) -> str:
         return fmt.sentence(f"Proposed: {rule}")
     more = fmt.interval(gained.value, gained.lower, gained.upper, lambda v: fmt.fixed(v, 0))
     need = fmt.interval(screened.value, screened.lower, screened.upper, lambda v: fmt.fixed(v, 1))
-    return f"Enrolling patients with {rule} yields {more} more events per 100 patients and asks for {need} screened per patient enrolled."
+    return (
+        f"Enrolling patients with {rule} yields {more} more events per 100 patients and asks for {need} screened "
+        "per patient enrolled."
+    )
 
 
 def _stats(context: Context) -> Stats:
-    def of(name: str, label: str, how: tables.Formatter):  # noqa: ANN202
+    def of(name: str, label: str, how: tables.Formatter):
         return stat(context.record.estimate(f"criteria.enrichment.{name}"), label, how)
 
     return Stats(
@@ -94,7 +97,7 @@ def _plain(row: dict[str, Cell]) -> tables.Formatter:
     return lambda v: fmt.fixed(v, min(places, 1))
 
 
-def _quantity(raw: Cell, how: tables.Formatter, notes: tables.Footnotes):  # noqa: ANN202
+def _quantity(raw: Cell, how: tables.Formatter, notes: tables.Footnotes):
     return tables.value(raw, how, "not defined for these patients", notes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trialstrat.report import format as fmt
 from trialstrat.report import tables
 from trialstrat.report.context import Context
-from trialstrat.report.figures.consort import Step, flow_drawing
+from trialstrat.report.figures.consort import NARROW, WIDE, Step, flow_drawing
 from trialstrat.report.page import Block, Figure, Panel, Prose, Section, TableView
 from trialstrat.report.sections import general
 from trialstrat.results import Cell, Table
@@ -99,15 +99,21 @@ def _arms(context: Context) -> list[Step]:
 
 def _figure(attrition: Table, context: Context) -> Figure:
     steps, arms = _steps(attrition, context), _arms(context)
-    title = _lead(attrition, context)
+    rows = attrition.records()
+    start, end = _shown(rows[0]["before"], context), _shown(rows[-1]["remaining"], context)
+    title = f"From {start} patients in the files to {end} in the analysis"
     description = "; ".join([*(f"{s.head}, {', '.join(s.lost)}" for s in steps), *(arm.head for arm in arms)])
-    drawing = flow_drawing(steps, arms, key="flow", title=title, description=fmt.sentence(description))
+    words = {"title": title, "description": fmt.sentence(description)}
+    panel = Panel(
+        drawing=flow_drawing(steps, arms, plan=WIDE, key="flow", **words),
+        narrow_drawing=flow_drawing(steps, arms, plan=NARROW, key="flow-narrow", **words),
+    )
     return Figure(
         key="flow",
         title=title,
         subtitle="Flow of patients from the files to the analysis (CONSORT)",
         description=description,
-        panels=(Panel(drawing=drawing),),
+        panels=(panel,),
         caption="Criteria are applied in the declared order; a patient is counted at the first step that removes them.",
     )
 
@@ -167,7 +173,7 @@ def _missing(context: Context) -> list[Block]:
     return [TableView(key="missing", caption=caption, heads=head, rows=tuple(rows), note=table.note)]
 
 
-def _missing_cell(row: dict[str, Cell] | None, context: Context):  # noqa: ANN202
+def _missing_cell(row: dict[str, Cell] | None, context: Context):
     if row is None:
         return tables.value(None, fmt.count, "this variable was not counted in this arm")
     count, share = row["missing"], tables.number_of(row["share"])

@@ -14,8 +14,10 @@ TERMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "Event-free at a time",
-        "Share of patients without an event by then, estimated by Kaplan-Meier so that patients still under "
-        "observation count for as long as they were seen.",
+        (
+            "Share of patients without an event by then, estimated by Kaplan-Meier so that patients still under "
+            "observation count for as long as they were seen."
+        ),
         ("primary",),
     ),
     (
@@ -30,8 +32,10 @@ TERMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "p",
-        "How often chance alone would give a result at least as extreme if the null hypothesis held. It measures "
-        "neither the size of an effect nor the probability that it is real.",
+        (
+            "How often chance alone would give a result at least as extreme if the null hypothesis held. It measures "
+            "neither the size of an effect nor the probability that it is real."
+        ),
         (),
     ),
     (
@@ -46,20 +50,26 @@ TERMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "Uno's C",
-        "Probability that of two patients the one with the earlier event had the higher predicted risk, corrected for "
-        "censoring; 0.5 is chance, 1 is perfect.",
+        (
+            "Probability that of two patients the one with the earlier event had the higher predicted risk, corrected "
+            "for censoring; 0.5 is chance, 1 is perfect."
+        ),
         ("models",),
     ),
     (
         "IPA",
-        "Index of prediction accuracy: how much smaller the squared error of predictions is than that of predicting the "
-        "same risk for everybody.",
+        (
+            "Index of prediction accuracy: how much smaller the squared error of predictions is than that of giving "
+            "the same risk to everybody."
+        ),
         ("models",),
     ),
     (
         "Calibration, ICI",
-        "Whether of patients with a predicted risk of 30% some 30% have the event. The integrated calibration index is "
-        "the mean absolute distance of the two.",
+        (
+            "Whether of patients with a predicted risk of 30% some 30% have the event. The integrated calibration index "
+            "is the mean absolute distance of the two."
+        ),
         ("models",),
     ),
     (

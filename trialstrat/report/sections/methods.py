@@ -67,9 +67,9 @@ def _primary(context: Context) -> str:
         )
         text += f", stratified by {strata})." if strata else ")."
         text += (
-            f" Beside the hazard ratio stand absolute effects: the difference in survival and in restricted mean survival "
-            f"time at {context.at_horizon}. Proportional hazards are tested by scaled Schoenfeld residuals; when the test "
-            "fails, the analysis that the protocol names for that case leads."
+            " Beside the hazard ratio stand absolute effects: the difference in survival and in restricted mean "
+            f"survival time at {context.at_horizon}. Proportional hazards are tested by scaled Schoenfeld residuals; "
+            "when the test fails, the analysis that the protocol names for that case leads."
         )
     return text
 
@@ -90,8 +90,8 @@ def _models(context: Context) -> str:
     counts = f" ({folds} outer folds, {inner} inner folds, {trials} trials each)" if folds and inner and trials else ""
     reason = context.record.fact("models", "chosen_reason")
     text = (
-        f"Prognostic models are tuned in nested cross-validation{counts}: imputation, scaling, filtering and tuning see "
-        "training patients only, and every score is of held-out patients."
+        f"Prognostic models are tuned in nested cross-validation{counts}: imputation, scaling, filtering and tuning "
+        "see training patients only, and every score is of held-out patients."
     )
     return (
         f"{text} {fmt.sentence('the model was chosen for this reason: ' + fmt.lower_first(reason))}" if reason else text
@@ -102,8 +102,8 @@ def _groups(context: Context) -> str:
     if context.record.stage("risk_groups") is None:
         return ""
     return (
-        "Risk groups are cut from out-of-fold predictions at quantiles of the training patients' risk. Effects by group "
-        "are estimated on the hazard-ratio and on the mean-time scale, each with a test of interaction."
+        "Risk groups are cut from out-of-fold predictions at quantiles of the training patients' risk. Effects by "
+        "group are estimated on the hazard-ratio and on the mean-time scale, each with a test of interaction."
     )
 
 

@@ -9,6 +9,7 @@ from trialstrat.report import tables
 from trialstrat.report.context import Context
 from trialstrat.report.curve_views import Source, curves, numbers, time_ticks
 from trialstrat.report.figures.curves import Layout, survival_chart
+from trialstrat.report.figures.theme import STYLES
 from trialstrat.report.page import Block, Cell, Figure, Notice, Panel, Row, Section, Stat, Stats, TableView
 from trialstrat.results import Estimate
 
@@ -67,7 +68,8 @@ def stat(found: Estimate | None, label: str, how: tables.Formatter, unit: str = 
         return Stat(label=label, value=fmt.DASH, reason="not computed in this run")
     if found.status != "ok":
         return Stat(label=label, value=fmt.DASH, reason=found.reason)
-    ends = f"{fmt.bound(found.lower, how)} to {fmt.bound(found.upper, how)}"
+    written = fmt.like_effect(found.value) if how is fmt.effect else how
+    ends = f"{fmt.bound(found.lower, written)} to {fmt.bound(found.upper, written)}"
     tail = f"{fmt.percent(found.level, 0)} interval {ends}"
     return Stat(label=label, value=f"{how(found.value)}{unit}", detail=tail)
 
@@ -111,18 +113,26 @@ def _title(context: Context) -> str:
         gain = context.ok(f"primary.milestone.difference.{suffix}")
         if gain:
             more = "more" if gain.value >= 0 else "fewer"
+            names = [fmt.lower_first(context.arm_label(arm)) for arm in (treatment, control)]
             return (
-                f"{fmt.per_hundred(abs(gain.value))} {more} of 100 patients are event-free at {context.at_horizon} with "
-                f"{fmt.lower_first(context.arm_label(treatment))} than with {fmt.lower_first(context.arm_label(control))}"
+                f"{fmt.per_hundred(abs(gain.value))} {more} of 100 patients are event-free at {context.at_horizon} "
+                f"with {names[0]} than with {names[1]}"
             )
     return f"{context.endpoint_label} of the cohort"
 
 
 def survival_figure(
-    context: Context, source: Source, *, key: str, title: str, subtitle: str, order: tuple[str, ...]
+    context: Context,
+    source: Source,
+    *,
+    key: str,
+    title: str,
+    subtitle: str,
+    order: tuple[str, ...],
+    styles: tuple[int, ...] = tuple(range(STYLES)),
 ) -> Figure:
     """A full-width Kaplan-Meier figure with its narrow twin and its numbers."""
-    shown = curves(source, order, context.minimum_cell)
+    shown = curves(source, order, context.minimum_cell, styles)
     ticks = time_ticks(source)
     layout = Layout(
         ticks=ticks,
@@ -145,7 +155,7 @@ def survival_figure(
         horizon=context.horizon,
         label_inside=len(shown) <= 2,
     )
-    at = context.horizon or ticks[-1]
+    at = context.horizon or max(ticks)
     words = [
         f"{curve.label}: {fmt.percent(curve.at(min(at, curve.end)), 0)} event-free at "
         f"{fmt.horizon(min(at, curve.end), context.unit)}"
@@ -188,7 +198,7 @@ def effects(context: Context) -> TableView:
                 continue
             p = context.record.estimate(f"primary.{tests[name][0]}.{suffix}") if tests[name][0] else None
             cells = (tables.estimate(found, how, notes), _p(p, tests[name][1], notes))
-            rows.append(tables.row(tables.text(label, header=True), *cells, tables.text(found.method or None)))
+            rows.append(tables.row(tables.text(label, header=True), *cells, tables.text(_method(found, p))))
         rows += _extra(context, suffix, notes)
     head = tables.heads("Measure", tables.numeric("Estimate (95% interval)"), tables.numeric("p"), "Method")
     note = f"Population: {context.population()}. Ties: {context.record.fact('primary', 'ties') or 'Efron'}."
@@ -202,6 +212,12 @@ def effects(context: Context) -> TableView:
         note=note,
         footnotes=notes.entries(),
     )
+
+
+def _method(found: Estimate, test: Estimate | None) -> str:
+    """How it was estimated and tested, in the words of the stage."""
+    words = [found.method, test.method if test is not None else ""]
+    return "; ".join(dict.fromkeys(word for word in words if word)) or "see Methods in words"
 
 
 def _p(found: Estimate | None, name: str, notes: tables.Footnotes) -> Cell:
@@ -222,7 +238,7 @@ def _extra(context: Context, suffix: str, notes: tables.Footnotes) -> list[Row]:
     ):
         found = context.record.estimate(f"primary.{name}.{suffix}")
         if found is not None:
-            cells = (Cell(text="", numeric=True), _p(found, "", notes), tables.text(found.method or None))
+            cells = (Cell(text="", numeric=True), _p(found, "", notes), tables.text(_method(found, found)))
             rows.append(tables.row(tables.text(label, header=True), *cells))
     return rows
 

@@ -13,6 +13,8 @@ from trialstrat.report.page import Block, Figure, Panel, Prose, Section, TableVi
 from trialstrat.report.sections.primary import survival_figure
 from trialstrat.results import Cell, Table
 
+#: High risk in vermillion, low risk in blue, whatever lies between in green.
+STYLES = (1, 2, 0)
 HAZARD_TICKS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 PROGNOSTIC = (
     "The groups are prognostic: they say who is at risk, not who benefits. A difference of effects between groups is "
@@ -33,7 +35,13 @@ def build(context: Context) -> Section | None:
         subtitle = f"{context.endpoint_label} by group of out-of-fold predicted risk, Kaplan-Meier with 95% bands"
         blocks.append(
             survival_figure(
-                context, source, key="groups-km", title=_lead(context, summary), subtitle=subtitle, order=order
+                context,
+                source,
+                key="groups-km",
+                title=_title(context, summary),
+                subtitle=subtitle,
+                order=order,
+                styles=STYLES if len(order) == len(STYLES) else tuple(range(6)),
             )
         )
     if summary is not None:
@@ -50,11 +58,21 @@ def _lead(context: Context, summary: Table | None) -> str:
     if len(rows) < 2:
         return "The groups are too small for their outcome to be shown."
     low, high = rows[0], rows[-1]
+    rates = [fmt.per_hundred(tables.number_of(row["observed"])) for row in (low, high)]
+    names = [fmt.lower_first(str(row["label"])) for row in (low, high)]
     return (
-        f"Prognostic groups: {fmt.per_hundred(tables.number_of(low['observed']))} of 100 patients in the "
-        f"{fmt.lower_first(str(low['label']))} group and {fmt.per_hundred(tables.number_of(high['observed']))} of 100 in "
-        f"the {fmt.lower_first(str(high['label']))} group have an event within {context.at_horizon}."
+        f"Prognostic groups: {rates[0]} of 100 patients in the {names[0]} group and {rates[1]} of 100 in the "
+        f"{names[1]} group have an event within {context.at_horizon}."
     )
+
+
+def _title(context: Context, summary: Table | None) -> str:
+    """The observed risks of the groups, the lowest first."""
+    observed = [tables.number_of(value) for value in summary.column("observed")] if summary is not None else []
+    known = [fmt.percent(value, 0) for value in observed if value is not None]
+    if len(known) < 2:
+        return "Outcome by risk group"
+    return f"Observed risk by {context.at_horizon} climbs from group to group: {fmt.listing(known)}"
 
 
 def _summary(summary: Table, context: Context) -> TableView:
@@ -120,7 +138,7 @@ def _forest(effects: Table, context: Context) -> Figure:
         _dot(row, size, ("rmst_difference", "rmst_lower", "rmst_upper"), False)
         for row, size in zip(rows, _sizes(rows), strict=True)
     ]
-    favours = ("← favours treatment", "favours control →")
+    favours = ("← treatment better", "control better →")
     ends = [v for dot in hazard for v in (dot.lower, dot.upper) if v is not None]
     scale = hazard_scale(ends, favours, overall.value if overall else None, "Hazard ratio, log scale")
     months = [v for dot in gained for v in (dot.lower, dot.upper) if v is not None] or [1.0]
@@ -131,10 +149,14 @@ def _forest(effects: Table, context: Context) -> Figure:
         domain=(-reach, reach),
         reference=0.0,
         overall=area.value if area else None,
-        favours=("← favours control", "favours treatment →"),
+        favours=("← control better", "treatment better →"),
     )
     columns = ("Events / n, treated", "Events / n, control")
-    tests = "; ".join(filter(None, (interaction(context, "hazard_ratio"), interaction(context, "rmst"))))
+    tests = [
+        f"{fmt.sentence(interaction(context, key))[:-1]} on the {name} scale"
+        for key, name in (("hazard_ratio", "hazard-ratio"), ("rmst", "mean-time"))
+        if interaction(context, key)
+    ]
     return Figure(
         key="groups-forest",
         title=_forest_title(context),
@@ -150,7 +172,9 @@ def _forest(effects: Table, context: Context) -> Figure:
                 narrow=dot_chart(_bare(gained), flat, written="Difference", width=110),
             ),
         ),
-        caption=f"Dotted line: all patients. Area of a mark: its number of events. {fmt.sentence(tests)}".strip(),
+        caption=" ".join(
+            ["Dotted line: all patients. Area of a mark: its number of events.", *map(fmt.sentence, tests)]
+        ),
     )
 
 
@@ -204,10 +228,10 @@ def _effects(effects: Table, context: Context) -> TableView:
         rows.append(tables.row(tables.text(row["label"] or row["group"], header=True), *counts, ratio, area))
     head = tables.heads(
         "Risk group",
-        tables.numeric("n treated"),
-        tables.numeric("Events"),
-        tables.numeric("n control"),
-        tables.numeric("Events"),
+        tables.numeric("n", "treated"),
+        tables.numeric("Events", "treated"),
+        tables.numeric("n", "control"),
+        tables.numeric("Events", "control"),
         tables.numeric("Hazard ratio (95% interval)"),
         tables.numeric("RMST difference (95% interval)", context.unit),
     )

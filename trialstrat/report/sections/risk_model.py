@@ -69,7 +69,7 @@ def _stats(context: Context) -> Stats | None:
     if not chosen:
         return None
 
-    def of(metric: str, label: str):  # noqa: ANN202
+    def of(metric: str, label: str):
         return stat(context.record.estimate(f"models.{chosen}.{metric}"), label, fmt.effect)
 
     return Stats(
@@ -95,7 +95,7 @@ def _discrimination(context: Context) -> Figure | None:
     dots = [_score_dot(row, chosen) for row in rows]
     ends = [v for dot in dots for v in (dot.lower, dot.upper, dot.value) if v is not None]
     domain = (min(0.5, *ends) - 0.01, max(0.75, *ends) + 0.01)
-    scale = Scale(title="Uno's C, held out", domain=domain, reference=0.5, format=".2f")
+    scale = Scale(title="Uno's C, held out", domain=domain, reference=0.5)
     return Figure(
         key="discrimination",
         title=_comparison_title(context),
@@ -111,7 +111,7 @@ def _score_dot(row: dict[str, Cell], chosen: str) -> Dot:
     sets = list(SETS)
     style = sets.index(str(row["feature_set"])) if row["feature_set"] in sets else 0
     return Dot(
-        label=f"{row['engine_label']}, {str(row['feature_set'])}",
+        label=f"{row['engine_label']}, {row['feature_set']}",
         value=value,
         lower=lower,
         upper=upper,
@@ -185,7 +185,7 @@ def _times(records: list[dict[str, Cell]], metric: str) -> list[Cell]:
     return list(dict.fromkeys(row["time"] for row in records if row["metric"] == metric))
 
 
-def _score(row: dict[str, Cell] | None, places: int, notes: tables.Footnotes):  # noqa: ANN202
+def _score(row: dict[str, Cell] | None, places: int, notes: tables.Footnotes):
     if row is None:
         return tables.missing("not computed for this model", notes)
     why = "the engine failed or the score is not defined in these folds"
@@ -241,7 +241,7 @@ def _calibration(context: Context) -> Figure | None:
         for row in rows
     ]
     ici = context.ok(f"models.{_chosen(context)}.ici")
-    size = f" by {fmt.interval(ici.value, ici.lower, ici.upper, lambda v: fmt.percent(v))}" if ici else ""
+    size = f" by {fmt.interval(ici.value, ici.lower, ici.upper, fmt.percent)}" if ici else ""
     return Figure(
         key="calibration",
         title=f"Predicted and observed risk differ on average{size}" if ici else "Predicted against observed risk",

@@ -28,6 +28,20 @@
   });
   addEventListener("afterprint", () => { for (const entry of opened) entry.open = false; });
 
+  /* A table wider than the screen can be reached and moved with the keyboard. */
+  const measure = () => {
+    for (const box of all(".table-scroll")) {
+      const wide = box.scrollWidth > box.clientWidth + 1;
+      if (!wide) { box.removeAttribute("tabindex"); box.removeAttribute("role"); box.removeAttribute("aria-label"); continue; }
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      box.setAttribute("aria-label", box.querySelector("caption").textContent);
+    }
+  };
+  measure();
+  addEventListener("resize", measure);
+  document.addEventListener("toggle", measure, true);
+
   /* Contents: the section in view is marked. */
   const links = new Map(all(".contents a").map((link) => [link.hash.slice(1), link]));
   const watch = new IntersectionObserver((entries) => {
