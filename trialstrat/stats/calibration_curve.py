@@ -30,8 +30,8 @@ class CalibrationCurve:
 
     ``grid``, ``observed``, ``lower``, ``upper`` have shape (k,). ``ici`` is the mean of |observed - predicted| over
     the patients (integrated calibration index), ``e50``, ``e90`` and ``emax`` its median, 90th percentile and maximum.
-    ``knots`` of the spline are on the scale log(-log(1 - predicted)); with fewer than three distinct quantiles the
-    relation is linear on that scale and ``knots`` is empty.
+    ``knots`` of the spline are on the scale log(-log(1 - predicted)); with too few distinct
+    predictions the relation is linear on that scale and ``knots`` is empty.
     """
 
     at: float
@@ -158,9 +158,10 @@ def _grid(risk: Floats, grid: ArrayLike | None) -> Floats:
 
 
 def _knots(predictor: Floats, count: int) -> Floats:
-    """Knots at Harrell's quantiles; none (a straight line) where fewer than three of them differ."""
+    """Knots at Harrell's quantiles; none (a straight line) where the predictions are too coarse for a spline."""
     places = np.unique(np.quantile(predictor, _KNOT_QUANTILES[count]))
-    return places if places.size >= 3 else np.empty(0)
+    fine = 3 <= places.size <= np.unique(predictor).size
+    return places if fine else np.empty(0)
 
 
 def _spline(x: Floats, knots: Floats) -> Floats:

@@ -18,7 +18,7 @@ from trialstrat.stats.maximum_tails import exact_gauss, hothorn_lausen, lau92, l
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 PMethod = Literal["lau92", "lau94", "hl", "exact_gauss", "condmc"]
-ScreenMethod = Literal["lau92", "lau94"]
+ScreenMethod = Literal["min", "lau92", "lau94"]
 
 _NULL = "survival does not depend on the marker"
 _BLOCK = 64
@@ -86,7 +86,7 @@ def maxstat(
     *,
     min_prop: float = 0.1,
     max_prop: float = 0.9,
-    p_method: PMethod = "lau94",
+    p_method: PMethod = "exact_gauss",
     draws: int = 10_000,
     rng: np.random.Generator | None = None,
 ) -> Maxstat:
@@ -101,9 +101,10 @@ def maxstat(
         Follow-up time; 1 event, 0 censored; marker without missing values.
     min_prop, max_prop : float
         At least floor(n min_prop) (and 1) and at most floor(n max_prop) rows lie at or below a cut.
-    p_method : {"lau94", "lau92", "hl", "exact_gauss", "condmc"}
-        Improved Bonferroni; asymptotic approximation; exact permutation bound with scores rounded to integers (small
-        samples; statistic and cut are then those of the rounded scores); exact Gaussian limit; permutations.
+    p_method : {"exact_gauss", "lau92", "lau94", "hl", "condmc"}
+        Exact probability under the Gaussian limit; its approximation for markers without ties; improved Bonferroni
+        (sharp for few cuts or small p only); exact permutation bound with scores rounded to integers (small samples;
+        statistic and cut are then those of the rounded scores); permutations.
     draws : int
         Permutations of ``condmc``.
     rng : numpy.random.Generator
@@ -179,7 +180,7 @@ def maxstat_screen(
     *,
     min_prop: float = 0.1,
     max_prop: float = 0.9,
-    p_method: ScreenMethod = "lau94",
+    p_method: ScreenMethod = "min",
     threads: int = 1,
 ) -> MaxstatScreen:
     """:func:`maxstat` of every column of a marker matrix.
@@ -190,8 +191,9 @@ def maxstat_screen(
         One column per marker, without missing values.
     time, event, min_prop, max_prop
         As in :func:`maxstat`.
-    p_method : {"lau94", "lau92"}
-        As in :func:`maxstat`.
+    p_method : {"min", "lau92", "lau94"}
+        As in :func:`maxstat`; ``min`` is the smaller of the two, which are both upper bounds in large samples: lau92 is
+        the sharper one for markers with many distinct values, lau94 for those with few.
     threads : int
         Threads to share the columns; the result does not depend on their number.
 
@@ -202,9 +204,9 @@ def maxstat_screen(
     """
     rows = check_survival(time, event)
     matrix = check_matrix(markers, rows.n, name="markers")
-    _check_proportions(min_prop, max_prop, closed=p_method == "lau92")
-    if p_method not in ("lau92", "lau94"):
-        raise InvalidInputError("p_method: choose lau92 or lau94")
+    _check_proportions(min_prop, max_prop, closed=p_method != "lau94")
+    if p_method not in ("min", "lau92", "lau94"):
+        raise InvalidInputError("p_method: choose min, lau92 or lau94")
     scores = _scores(rows)
     centred, inverse_sd = _standardise(scores)
     genes = matrix.shape[1]
@@ -227,7 +229,11 @@ def maxstat_screen(
     if not reason and not found.any():
         reason = "no marker has a cut that leaves enough patients on both sides"
     with np.errstate(invalid="ignore"):
-        p = lau92(out[:, 0], min_prop, max_prop) if p_method == "lau92" else lau94(out[:, 0], out[:, 3], out[:, 4])
+        p = np.ones(genes)
+        if p_method != "lau94":
+            p = lau92(out[:, 0], min_prop, max_prop)
+        if p_method != "lau92":
+            p = np.minimum(p, lau94(out[:, 0], out[:, 3], out[:, 4]))
     return MaxstatScreen(
         statistic=out[:, 0],
         cutpoint=out[:, 1],
@@ -274,7 +280,7 @@ def _check_proportions(min_prop: float, max_prop: float, *, closed: bool) -> Non
     if not 0.0 <= min_prop < max_prop <= 1.0:
         raise InvalidInputError("min_prop, max_prop: 0 <= min_prop < max_prop <= 1 is needed")
     if closed and not (min_prop > 0.0 and max_prop < 1.0):
-        raise InvalidInputError("lau92: min_prop above 0 and max_prop below 1 are needed; choose another p_method")
+        raise InvalidInputError("lau92: min_prop above 0 and max_prop below 1 are needed, or p_method lau94")
 
 
 def _not_estimable(rows: SurvivalData, scores: Floats, sizes: Integers) -> str:
