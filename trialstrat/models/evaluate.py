@@ -8,9 +8,9 @@ Electron J Stat 9, 1583). Two models scored on the same patients are compared by
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,19 @@ from trialstrat.stats.scores import time_dependent_auc
 
 #: Fewest bootstrap samples for an interval at level 0.95.
 FEWEST_DRAWS = 80
+#: One point of the calibration curve is enough where only the index is wanted.
+_MIDDLE = np.array([0.5])
+
+
+class FoldScore(NamedTuple):
+    """A score in one fold, with the influence (k,) of its rows, or a standard error where these are not at hand."""
+
+    value: float
+    influence: Floats | None = None
+    std_error: float = NAN
+
+
+FoldScores = dict[tuple[str, float | None], FoldScore]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,7 +128,7 @@ class ModelScores:
 
 def evaluate(task: EvaluationTask) -> ModelScores:
     """Score one model; see the module."""
-    pieces: list[dict[Any, tuple[float, Floats | float]]] = []
+    pieces: list[FoldScores] = []
     for prediction in task.predictions:
         censoring = censoring_survival(task.time[prediction.train], task.codes[prediction.train])
         pieces.append({**_concordance(task, prediction, censoring), **_brier(task, prediction, censoring)})
@@ -144,35 +157,31 @@ def concordance_influence(
     return sums.concordance, sums.influence
 
 
-def _concordance(
-    task: EvaluationTask, prediction: Prediction, censoring: CensoringSurvival
-) -> Mapping[Any, tuple[float, Floats]]:
+def _concordance(task: EvaluationTask, prediction: Prediction, censoring: CensoringSurvival) -> FoldScores:
     rows = prediction.test
-    value = concordance_influence(task.time[rows], task.codes[rows], prediction.risk, task.horizon, censoring)
-    return {("uno_c", None): value}
+    found = concordance_influence(task.time[rows], task.codes[rows], prediction.risk, task.horizon, censoring)
+    return {("uno_c", None): FoldScore(*found)}
 
 
-def _brier(
-    task: EvaluationTask, prediction: Prediction, censoring: CensoringSurvival
-) -> Mapping[Any, tuple[float, Floats]]:
+def _brier(task: EvaluationTask, prediction: Prediction, censoring: CensoringSurvival) -> FoldScores:
     """Integrated Brier score, and the index of prediction accuracy at the horizon."""
     rows, times = prediction.test, task.times[task.scored]
     survival = prediction.survival[:, task.scored]
-    nothing = (NAN, np.full(rows.size, np.nan))
+    nothing = FoldScore(NAN)
     full = brier(task.time[rows], task.codes[rows], survival, times, censoring=censoring)
     try:
         loss = HeldOutLoss.of(task.time[rows], task.event[rows], times, censoring)
     except ValueError:
         return {("ibs", None): nothing, ("ipa", task.horizon): nothing}
     own = loss.by_row(survival)
-    ibs = (full.integrated, (own - own.mean()) / rows.size)
+    ibs = FoldScore(full.integrated, (own - own.mean()) / rows.size)
     if not (np.isfinite(full.ipa[-1]) and full.brier_null[-1] > 0):
         return {("ibs", None): ibs, ("ipa", task.horizon): nothing}
     null_survival = _null_survival(task.time[rows], task.codes[rows], times)
     last, null = loss.squares(survival)[:, -1], loss.squares(null_survival)[:, -1]
     ratio = full.brier[-1] / full.brier_null[-1]
     influence = -(last - ratio * null) / (full.brier_null[-1] * rows.size)
-    return {("ibs", None): ibs, ("ipa", task.horizon): (float(full.ipa[-1]), influence)}
+    return {("ibs", None): ibs, ("ipa", task.horizon): FoldScore(float(full.ipa[-1]), influence)}
 
 
 def _null_survival(time: Floats, event: NDArray[np.int64], times: Floats) -> Floats:
@@ -182,25 +191,21 @@ def _null_survival(time: Floats, event: NDArray[np.int64], times: Floats) -> Flo
     return np.broadcast_to(curve, (time.size, times.size))
 
 
-def _auc(
-    task: EvaluationTask, prediction: Prediction, censoring: CensoringSurvival
-) -> Mapping[Any, tuple[float, float]]:
+def _auc(task: EvaluationTask, prediction: Prediction, censoring: CensoringSurvival) -> FoldScores:
     """AUC of the predicted risk by each time, with its standard error (no influence values)."""
     rows, times = prediction.test, task.times[task.auc_at]
     risk = 1.0 - prediction.survival[:, task.auc_at]
     found = time_dependent_auc(task.time[rows], task.codes[rows], risk, times, censoring=censoring)
     return {
-        ("auc", float(time)): (float(value), float(error))
+        ("auc", float(time)): FoldScore(float(value), None, float(error))
         for time, value, error in zip(times, found.auc, found.std_error, strict=True)
     }
 
 
-def _combine(
-    task: EvaluationTask, key: tuple[str, float | None], values: Sequence[tuple[float, Floats | float]]
-) -> HeldOutScore:
+def _combine(task: EvaluationTask, key: tuple[str, float | None], values: Sequence[FoldScore]) -> HeldOutScore:
     """Mean over the folds that gave a value. A patient held out once per repeat counts once."""
     metric, time = key
-    folds = tuple(float(value) for value, _ in values)
+    folds = tuple(entry.value for entry in values)
     good = [at for at, value in enumerate(folds) if np.isfinite(value)]
     if not good:
         reason = "in no outer fold: too few events, or the censoring distribution ends before the horizon"
@@ -208,20 +213,20 @@ def _combine(
     mean = float(np.mean([folds[at] for at in good]))
     if metric == "auc":
         repeats = 1 + max(prediction.repeat for prediction in task.predictions)
-        error = float(np.sqrt(repeats * np.sum([values[at][1] ** 2 for at in good]))) / len(good)
+        error = float(np.sqrt(repeats * np.sum([values[at].std_error ** 2 for at in good]))) / len(good)
         return _bounded(task, HeldOutScore(metric=metric, time=time, value=mean, std_error=error, fold_values=folds))
-    influence = np.zeros(task.time.size)
+    total = np.zeros(task.time.size)
     for at in good:
-        influence[task.predictions[at].test] += values[at][1] / len(good)
-    error = float(np.sqrt(np.sum(influence**2)))
-    score = HeldOutScore(metric=metric, time=time, value=mean, std_error=error, fold_values=folds, influence=influence)
+        own = values[at].influence
+        if own is not None:
+            total[task.predictions[at].test] += own / len(good)
+    error = float(np.sqrt(np.sum(total**2)))
+    score = HeldOutScore(metric=metric, time=time, value=mean, std_error=error, fold_values=folds, influence=total)
     return _bounded(task, score)
 
 
 def _bounded(task: EvaluationTask, score: HeldOutScore) -> HeldOutScore:
     """Add the normal interval, cut to the score's range."""
-    from dataclasses import replace
-
     spread = float(ndtri(0.5 + task.level / 2)) * score.std_error
     if not (np.isfinite(spread) and spread > 0):
         return score
@@ -253,7 +258,9 @@ def _calibration(
             return calibration_curve(time[sample], event[sample], predicted[sample], at, _MIDDLE).ici
 
         interval = bootstrap_interval(bootstrap(index, rows.size, task.draws, rng)[:, 0], task.level)
-        low, high, error = interval.lower, interval.upper, interval.std_error
+        # A mean of absolute differences only grows when patients are resampled: near 0 all resampled values may lie
+        # above the index itself, and the interval is then extended down to it.
+        low, high, error = min(interval.lower, curve.ici), interval.upper, interval.std_error
     return curve, (
         HeldOutScore(
             metric="ici", time=at, value=curve.ici, std_error=error, lower=low, upper=high, reason=curve.reason
@@ -268,10 +275,6 @@ def _calibration(
             reason=slope.reason,
         ),
     )
-
-
-#: One point of the curve is enough where only the index is wanted.
-_MIDDLE = np.array([0.5])
 
 
 def difference(first: HeldOutScore, second: HeldOutScore, level: float) -> tuple[float, float, float]:

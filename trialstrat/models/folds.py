@@ -52,6 +52,7 @@ class FoldData:
 
 
 def outer_folds(
+    rows: Rows,
     event: Bools,
     arm: NDArray[np.object_] | None,
     groups: NDArray[np.object_] | None,
@@ -61,22 +62,24 @@ def outer_folds(
     repeats: int,
     rng: np.random.Generator,
 ) -> tuple[OuterFold, ...]:
-    """Every outer fold of every repeat, numbered from 0, and the refit on all rows at the end.
+    """Every outer fold of every repeat, numbered from 0, and the refit on all ``rows`` at the end.
 
-    Folds are balanced in events and arms and keep groups together; inner folds are drawn once per outer fold and
-    shared by all engines and feature sets.
+    ``event``, ``arm`` and ``groups`` have one entry per patient of the cohort. Folds are balanced in events and arms
+    and keep groups together; inner folds are drawn once per outer fold and shared by all engines and feature sets.
     """
-    everybody = np.arange(event.size)
+
+    def drawn(among: Rows, k: int) -> NDArray[np.int64]:
+        own_arm, own_groups = (None if column is None else column[among] for column in (arm, groups))
+        return stratified_folds(event[among], own_arm, own_groups, k, rng)
+
     pairs: list[tuple[Rows, Rows]] = []
     for _ in range(repeats):
-        label = stratified_folds(event, arm, groups, outer, rng)
-        pairs += [(everybody[label != fold], everybody[label == fold]) for fold in range(outer)]
-    pairs.append((everybody, everybody[:0]))
+        label = drawn(rows, outer)
+        pairs += [(rows[label != fold], rows[label == fold]) for fold in range(outer)]
+    pairs.append((rows, rows[:0]))
     out: list[OuterFold] = []
     for number, (train, test) in enumerate(pairs):
-        label = stratified_folds(
-            event[train], None if arm is None else arm[train], None if groups is None else groups[train], inner, rng
-        )
+        label = drawn(train, inner)
         splits = tuple((train[label != fold], train[label == fold]) for fold in range(inner))
         out.append(OuterFold(number=number, train=train, test=test, inner=splits))
     return tuple(out)

@@ -26,7 +26,7 @@ class OutOfFold:
     survival : (n, m)
         Predicted probability of no event up to each of ``times``.
     times : (m,)
-        Increasing, in the endpoint's unit of the data; ``horizon`` is one of them.
+        Increasing, in the endpoint's display unit; ``horizon`` is one of them.
     quantiles : (q,)
         The declared quantiles, and ``training_quantiles`` (k, q): those of the training risks of every fold.
     fold_training_risk

@@ -76,3 +76,10 @@ def _careful_sqlite(engine: Any) -> None:
 def _scheme(url: str) -> str:
     """The kind of database alone: a URL may hold a password."""
     return url.split(":", 1)[0]
+
+
+def stored_studies(storage: Any, fingerprint: str) -> int:
+    """How many tuning studies of this fingerprint a storage holds."""
+    import optuna
+
+    return sum(name.startswith(fingerprint) for name in optuna.get_all_study_names(storage))

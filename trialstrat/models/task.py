@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -156,7 +156,7 @@ def _results(function: Callable[[Item], Result], items: Sequence[Item], jobs: in
     import joblib
 
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        pool = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=1, pre_dispatch=2 * jobs)
+        pool: Any = joblib.Parallel(n_jobs=jobs, return_as="generator", batch_size=cast("Any", 1))
         yield from pool(joblib.delayed(_alone)(function, item) for item in items)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from trialstrat.errors import IntegrityError
-from trialstrat.models.base import Engine, EngineFailureError, Floats, Path, Range, Training
+from trialstrat.models.base import Engine, EngineFailureError, Floats, Range, Training
 from trialstrat.models.loss import HeldOutLoss
 from trialstrat.models.storage import open_storage
 
