@@ -1,6 +1,6 @@
 """Time of a log-rank test inside a candidate subgroup: our kernel, plain numpy, our public function, R's survdiff.
 
-Run as ``python -m tests.benchmarks.logrank_speed``. Only the ratios mean anything on another machine.
+Run as ``python -m tests.benchmarks.bench_logrank``. Only the ratios mean anything on another machine.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from trialstrat.stats.maxcombo import maxcombo
 R_SCRIPT = """
 suppressMessages(library(survival))
 d <- read.csv(commandArgs(TRUE)[1]); s <- d$member == 1
-survdiff(Surv(time, event) ~ group, data = d[s, ])
+invisible(survdiff(Surv(time, event) ~ group, data = d[s, ]))
 k <- 200
 cat(system.time(for (i in 1:k) survdiff(Surv(time, event) ~ group, data = d[s, ]))[["elapsed"]] / k)
 """
