@@ -162,10 +162,11 @@ def incidence_of(rows: SurvivalData, cause: int, *, level: float = 0.95) -> Inci
     of_cause = rows.event == cause
     caused = np.bincount(index, weights=weight * of_cause, minlength=overall.time.size).astype(np.float64)
     before = np.concatenate(([1.0], overall.survival[:-1]))
-    incidence = np.cumsum(before * _share(caused, overall.n_risk))
+    incidence = np.minimum(np.cumsum(before * _share(caused, overall.n_risk)), 1.0)
     error = np.sqrt(_jackknife_variance(rows, of_cause, overall, caused, incidence))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inner = (incidence > 0) & (incidence < 1)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        # a sum of increments may miss 1 by rounding
+        inner = (incidence > 0) & (incidence < 1.0 - 1e-12)
         shift = float(ndtri(0.5 + level / 2)) * error / (incidence * np.log(incidence))
         lower = np.where(inner, incidence ** np.exp(-shift), NAN)
         upper = np.where(inner, incidence ** np.exp(shift), NAN)

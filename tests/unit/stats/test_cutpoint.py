@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
 from trialstrat.errors import InvalidInputError
 from trialstrat.stats.cutpoint import logrank_scores, maxstat, maxstat_screen
@@ -250,3 +251,36 @@ class TestScreen:
             maxstat_screen(np.where(markers > 3, np.nan, markers), time, event)
         with pytest.raises(InvalidInputError, match="p_method"):
             maxstat_screen(markers, time, event, p_method="hl")
+
+
+@pytest.mark.slow
+def test_p_values_under_the_null():
+    """Permutation p values are uniform; the bounds and the Gaussian limit do not reject more often than stated."""
+    rng = np.random.default_rng(30)
+    runs = 1000
+    p = np.empty((runs, 5))
+    for k in range(runs):
+        time, event = rng.exponential(size=100), (rng.random(100) < 0.7).astype(int)
+        marker = rng.normal(size=100)
+        p[k, 0] = maxstat(time, event, marker, p_method="condmc", draws=400, rng=rng).p
+        for j, method in enumerate(("lau92", "lau94", "exact_gauss"), start=1):
+            p[k, j] = maxstat(time, event, marker, p_method=method).p
+        p[k, 4] = maxstat_screen(marker, time, event).p[0]
+    assert kstest(p[:, 0], "uniform").pvalue > 0.01
+    allowed = {level: level + 3 * np.sqrt(level * (1 - level) / runs) for level in (0.05, 0.1)}
+    for level, most in allowed.items():
+        assert (np.mean(p <= level, axis=0) <= most).all()
+        assert np.mean(p[:, 0] <= level) >= level - 3 * np.sqrt(level * (1 - level) / runs)
+
+
+@pytest.mark.slow
+def test_hothorn_lausen_under_the_null():
+    rng = np.random.default_rng(31)
+    p = np.array(
+        [
+            maxstat(rng.exponential(size=30), rng.random(30) < 0.7, rng.normal(size=30), p_method="hl").p
+            for _ in range(1000)
+        ]
+    )
+    assert np.mean(p <= 0.05) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1000)
+    assert np.mean(p <= 0.05) > 0.01
