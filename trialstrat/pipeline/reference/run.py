@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -155,9 +154,7 @@ def summarise(results: Iterable[CaseResult]) -> list[TopicSummary]:
 def load_methods() -> None:
     """Import the topic modules, which register their methods."""
     for name in TOPIC_MODULES:
-        module = f"trialstrat.pipeline.reference.{name}"
-        if importlib.util.find_spec(module) is not None:
-            importlib.import_module(module)
+        importlib.import_module(f"trialstrat.pipeline.reference.{name}")
 
 
 def _run(case: Mapping[str, Any], columns: Columns, comparison: Comparison) -> str:
