@@ -120,7 +120,9 @@ def limits(context: Context) -> list[str]:
             found.append(f"Hazards are not proportional (p {fmt.p_value(ph.value)}): one hazard ratio hides a change.")
     stability = context.ok("criteria.enrichment.stability")
     if sentences.rule_proposed(context) and stability and stability.value < 1:
-        found.append(f"The same rule was found in {fmt.percent(stability.value, 0)} of the folds only.")
+        found.append(
+            f"The rule moves with the data: rules of the folds agree with it by {fmt.percent(stability.value, 0)}."
+        )
     loss = context.ok("criteria.enrichment.c_loss")
     if sentences.rule_proposed(context) and loss and loss.value > 0.02:
         text = fmt.interval(loss.value, loss.lower, loss.upper, fmt.effect)
@@ -141,15 +143,17 @@ def not_shown(context: Context) -> tuple[str, ...]:
     """What a reader might take from the page and must not."""
     out = []
     if sentences.rule_proposed(context):
-        out.append(
-            "That the treatment works better inside the criteria: they find patients at higher risk, not responders."
-        )
+        out.append("That treatment works better inside the criteria: they find risk, not response.")
     if context.pairs and not context.randomised:
-        out.append("That the treatment caused the difference: the arms were not formed by randomisation alone.")
+        none = context.study.get("allocation") == "observational"
+        out.append(
+            f"That treatment caused the difference: {'patients' if none else 'not all patients'} were "
+            f"{'not ' if none else ''}randomised."
+        )
     if not context.pairs:
         out.append("Any effect of treatment: there is no comparison in these data.")
-    if context.record.stage("models") is not None:
-        out.append("How the model performs elsewhere: it was tested on held-out patients of this cohort only.")
+    if context.record.fact("models", "chosen"):
+        out.append("How the model performs elsewhere: it was tested on held-out patients of this cohort.")
     if context.record.evidence != "confirmatory":
         out.append("A confirmed finding: the run is exploratory.")
     return tuple(out)

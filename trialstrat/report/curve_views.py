@@ -85,8 +85,14 @@ def _last_tick(counted: Sequence[Record]) -> float:
 
 def _stop(counted: Sequence[Record], minimum: int) -> float:
     """The first counted time with fewer than the minimum at risk; infinity when there is none."""
-    few = [float(row["time"]) for row in counted if (tables.number_of(row["at_risk"]) or 0) < minimum]  # type: ignore[arg-type]
+    few = [float(row["time"]) for row in counted if _is_few(row["at_risk"], minimum)]  # type: ignore[arg-type]
     return min(few, default=float("inf"))
+
+
+def _is_few(raw: Cell, minimum: int) -> bool:
+    """Whether a number at risk is below the minimum, counted or hidden for that; what is withheld may be larger."""
+    known = tables.number_of(raw)
+    return known < minimum if known is not None else str(raw or "").startswith("<")
 
 
 def _censored(source: Source, name: str, end: float) -> tuple[tuple[float, float], ...]:
@@ -104,7 +110,7 @@ def _counts(row: Record, minimum: int) -> tuple[str, str, str]:
 def shown_count(raw: Cell, minimum: int) -> str:
     """A count as text; what was suppressed before it was stored reads ``< 11``."""
     if isinstance(raw, str):
-        return raw
+        return fmt.marked(raw)
     return fmt.suppressed(minimum) if raw is None else fmt.count(float(raw))
 
 

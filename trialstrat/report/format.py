@@ -110,6 +110,11 @@ def bound(value: float | None, how: Callable[[float], str]) -> str:
     return "not reached" if value is None or _missing(value) else how(value)
 
 
+def marked(text: str) -> str:
+    """A mark that stands in place of a number: ``<11`` becomes ``< 11``."""
+    return f"< {text[1:].strip()}" if text.startswith("<") else text
+
+
 def suppressed(minimum: int) -> str:
     """What stands for a cell below the declared minimum."""
     return f"< {minimum}"
@@ -127,6 +132,8 @@ def horizon(value: float | str | None, unit: str) -> str:
     if value is None or value == "":
         return "the horizon"
     quantity = float(value)
+    if abs(quantity - round(quantity)) < 0.05:  # 1825 days are 59.96 months: people say 60
+        quantity = float(round(quantity))
     word = unit[:-1] if quantity == 1 and unit.endswith("s") else unit
     return f"{number(quantity)} {word}".strip()
 

@@ -24,6 +24,14 @@ def rule_proposed(context: Context) -> bool:
     )
 
 
+def rule_in_words(context: Context) -> str:
+    """The conditions of the rule inside a sentence."""
+    rule = context.record.table("criteria.rule")
+    if rule is None:
+        return fmt.lower_first(context.record.fact("criteria", "rule_text"))
+    return fmt.listing([fmt.lower_first(str(text)) for text in rule.column("text")])
+
+
 def whom(context: Context) -> str:
     """Who should be enrolled, or that no rule is supported."""
     if context.record.stage("criteria") is None:
@@ -32,7 +40,7 @@ def whom(context: Context) -> str:
         reason = context.record.fact("criteria", "reason")
         tail = f": {fmt.lower_first(reason).rstrip('.')}" if reason else ""
         return f"No enrichment rule is supported{tail}. Enrol all patients who are eligible as written."
-    text = fmt.lower_first(context.record.fact("criteria", "rule_text"))
+    text = rule_in_words(context)
     share = context.ok("criteria.enrichment.share")
     inside, outside = (context.ok(f"criteria.enrichment.event_rate_{side}") for side in ("inside", "outside"))
     opening = f"For more events per patient, enrol patients with {text}"
@@ -46,6 +54,14 @@ def whom(context: Context) -> str:
     )
 
 
+#: (difference, value of an arm, what is counted) by kind of endpoint; the first that a run holds is told.
+ABSOLUTE = (
+    ("milestone.difference", "milestone", "event-free at {horizon}"),
+    ("cif.difference", "cif", "with the event by {horizon}"),
+    ("risk_difference", "risk", "with the event"),
+)
+
+
 def effect(context: Context) -> str:
     """What effect to expect: absolute first, of 100 patients."""
     if not context.pairs:
@@ -53,16 +69,42 @@ def effect(context: Context) -> str:
     if context.record.stage("primary") is None:
         return "The effect of treatment was not estimated in this run."
     suffix, treatment, control = context.pairs[0]
-    difference = context.ok(f"primary.milestone.difference.{suffix}")
-    with_t, without = (context.ok(f"primary.milestone.{arm}") for arm in (treatment, control))
-    if not (difference and with_t and without):
-        return _relative(context, suffix, treatment)
-    label = fmt.lower_first(context.endpoint_label)
-    verb = "are expected to be" if context.randomised else "were"
+    for name, by_arm, counted in ABSOLUTE:
+        difference = context.ok(f"primary.{name}.{suffix}")
+        with_t, without = (context.ok(f"primary.{by_arm}.{arm}") for arm in (treatment, control))
+        if difference and with_t and without:
+            names = [fmt.lower_first(context.arm_label(arm)) for arm in (treatment, control)]
+            verb = "are expected to be" if context.randomised else "were"
+            state = counted.format(horizon=context.at_horizon)
+            return (
+                f"Of 100 patients, {fmt.per_hundred(with_t.value)} with {names[0]} and "
+                f"{fmt.per_hundred(without.value)} with {names[1]} {verb} {state} "
+                f"({fmt.lower_first(context.endpoint_label)}): {more_or_fewer(difference)}"
+                f"{_weighted(context, name, suffix)}."
+            )
+    return _mean(context) or _relative(context, suffix, treatment)
+
+
+def _weighted(context: Context, name: str, suffix: str) -> str:
+    """The same difference where patients are weighted for how they came into their arms."""
+    found = context.ok(f"primary.weighted.{name}.{suffix}")
+    if found is None or context.randomised:
+        return ""
+    return f"; weighted for what decided treatment, {more_or_fewer(found)}"
+
+
+def _mean(context: Context) -> str:
+    """A difference of means, for outcomes that are measured."""
+    suffix, treatment, control = context.pairs[0]
+    difference = context.ok(f"primary.mean_difference.{suffix}")
+    means = [context.ok(f"primary.mean.{arm}") for arm in (treatment, control)]
+    if difference is None or means[0] is None or means[1] is None:
+        return ""
+    names = [fmt.lower_first(context.arm_label(arm)) for arm in (treatment, control)]
+    text = fmt.interval(difference.value, difference.lower, difference.upper, fmt.effect)
     return (
-        f"Of 100 patients, {fmt.per_hundred(with_t.value)} with {fmt.lower_first(context.arm_label(treatment))} and "
-        f"{fmt.per_hundred(without.value)} with {fmt.lower_first(context.arm_label(control))} {verb} event-free at "
-        f"{context.at_horizon} ({label}): {more_or_fewer(difference)}."
+        f"The mean of {fmt.lower_first(context.endpoint_label)} is {fmt.effect(means[0].value)} with {names[0]} and "
+        f"{fmt.effect(means[1].value)} with {names[1]}: a difference of {text}."
     )
 
 
@@ -110,29 +152,49 @@ def certainty(context: Context) -> str:
     )
     if not context.pairs or context.record.stage("primary") is None:
         return f"{_rule_certainty(context)}{tail}"
+    found, prefix = _leading(context)
+    return f"{_in_words(found, prefix, context)} {tail}" if found else tail
+
+
+def _leading(context: Context) -> tuple[Estimate | None, str]:
+    """The estimate that answers the question, and what must be said before it."""
     suffix = context.pairs[0][0]
-    leading = context.record.fact("primary", "leading", "cox")
-    found = context.ok(f"primary.cox.hazard_ratio.{suffix}")
-    if leading in ("rmst", "maxcombo"):
-        found = context.ok(f"primary.rmst.difference.{suffix}") or found
-    if found is None:
-        return tail
-    return f"{_in_words(found, context)} {tail}"
+    rmst = context.record.fact("primary", "leading", "cox") in ("rmst", "maxcombo")
+    names = ["rmst.difference", "cox.hazard_ratio"] if rmst else ["cox.hazard_ratio"]
+    names += ["risk_difference", "mean_difference"]
+    weighted = {"cox.hazard_ratio": "weighted.hazard_ratio", "rmst.difference": "weighted.rmst.difference"}
+    if not context.randomised:
+        for name in names:
+            found = context.ok(f"primary.{weighted.get(name, f'weighted.{name}')}.{suffix}")
+            if found:
+                return found, "weighted for what decided treatment, "
+    known = (context.ok(f"primary.{name}.{suffix}") for name in names)
+    return next((found for found in known if found), None), ""
 
 
-def _in_words(found: Estimate, context: Context) -> str:
+def _in_words(found: Estimate, prefix: str, context: Context) -> str:
     """What an interval is compatible with."""
     level = fmt.percent(found.level, 0)
-    if found.unit == "hazard ratio":
-        text = fmt.interval(found.value, found.lower, found.upper, fmt.effect)
-        ends = f"{_hazard(found.lower)} to {_hazard(found.upper)}"
-        return f"The data are compatible with {ends} at any time (hazard ratio {text}, {level} interval)."
     text = fmt.interval(found.value, found.lower, found.upper, fmt.effect)
-    ends = f"{_gain(found.lower, context.unit)} to {_gain(found.upper, context.unit)}"
-    return (
-        f"The hazards are not proportional, so the mean event-free time up to {context.at_horizon} leads: the data are "
-        f"compatible with {ends} (difference {text} {context.unit}, {level} interval)."
-    )
+    opening = fmt.sentence(f"{prefix}the data are compatible with")[:-1]
+    if "hazard_ratio" in found.name:
+        ends = f"{_hazard(found.lower)} to {_hazard(found.upper)}"
+        return f"{opening} {ends} at any time (hazard ratio {text}, {level} interval)."
+    if "rmst" in found.name:
+        ends = f"{_gain(found.lower, context.unit)} to {_gain(found.upper, context.unit)}"
+        return (
+            "The hazards are not proportional, so the mean event-free time up to "
+            f"{context.at_horizon} leads: {prefix}the data are compatible with {ends} "
+            f"(difference {text} {context.unit}, {level} interval)."
+        )
+    if found.unit == "probability":
+        ends = f"{_of_hundred(found.lower)} to {_of_hundred(found.upper)} of 100"
+        return f"{opening} {ends} patients with the event ({level} interval)."
+    return f"{opening} a difference from {fmt.effect(found.lower)} to {fmt.effect(found.upper)} ({level} interval)."
+
+
+def _of_hundred(value: float) -> str:
+    return f"{fmt.per_hundred(abs(value))} {'fewer' if value < 0 else 'more'}"
 
 
 def _hazard(ratio: float) -> str:

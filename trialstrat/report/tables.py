@@ -12,6 +12,8 @@ from trialstrat.results import Cell as Raw
 from trialstrat.results import Column, Estimate, Table
 
 Formatter = Callable[[float], str]
+#: A count that is hidden only so that a smaller one cannot be computed.
+WITHHELD = "withheld"
 
 
 class Footnotes:
@@ -47,7 +49,9 @@ def missing(reason: str, notes: Footnotes) -> Cell:
 def value(raw: Raw, how: Formatter, reason: str = "", notes: Footnotes | None = None) -> Cell:
     """A number; a string in its place (a suppressed cell) is shown as it is."""
     if isinstance(raw, str) and raw:
-        return Cell(text=raw, numeric=True, title="suppressed: below the declared minimum cell")
+        hidden = raw.startswith("<") or raw == WITHHELD
+        title = "hidden: a small count is protected" if hidden else ""
+        return Cell(text=fmt.marked(raw), numeric=True, title=title)
     if raw is None or raw == "" or not math.isfinite(float(raw)):
         return missing(reason, notes) if reason and notes else Cell(text=fmt.DASH, numeric=True, title=reason)
     return Cell(text=how(float(raw)), numeric=True)

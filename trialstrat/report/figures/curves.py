@@ -73,7 +73,8 @@ def survival_chart(curves: Sequence[Curve], layout: Layout) -> theme.Chart:
     layers += _medians(curves)
     layers += [_line(curve, axes, number) for number, curve in enumerate(curves)]
     layers += _ticks(curves)
-    layers.append(theme.words(_labels(curves, layout), at="points"))
+    names = _labels(curves, layout)
+    layers += [theme.words(names, at="points", halo=True), theme.words(names, at="points")]
     labels, counts = _numbers_at_risk(curves, layout)
     layers += [theme.words(labels), theme.words(counts, at="times"), _pointer(curves, layout)]
     return alt.layer(*layers).properties(width=layout.width, height=layout.height)

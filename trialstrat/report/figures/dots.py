@@ -17,7 +17,10 @@ CHARACTER = 6.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
-    """One row: what it is, where it lies, what is written beside it. ``size`` is a relative weight (0-1]."""
+    """One row: what it is, where it lies, what is written beside it.
+
+    ``size`` is a relative weight (0-1]; ``second`` is drawn hollow on the same line, joined to the value.
+    """
 
     label: str
     value: float | None
@@ -28,6 +31,7 @@ class Dot:
     style: int = 0
     size: float = 0.5
     hollow: bool = False
+    second: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,9 @@ def _marks(dots: Sequence[Dot], scale: Scale) -> list[alt.Chart]:
         shared = {"y": _place(number), "c": theme.colour(dot.style), "w": dot.label, "e": dot.written}
         if dot.lower is not None and dot.upper is not None:
             intervals.append({**shared, "a": max(dot.lower, low), "b": min(dot.upper, high)})
+        if dot.second is not None:
+            intervals.append({**shared, "a": min(dot.second, dot.value), "b": max(dot.second, dot.value)})
+            points.append({**shared, "f": theme.PAPER, "z": 60, "v": dot.second, "h": "circle"})
         look = {"f": theme.PAPER if dot.hollow else shared["c"], "z": 30 + 110 * dot.size}
         points.append({**shared, **look, "v": dot.value, "h": "diamond" if dot.hollow else "circle"})
     tips = [alt.Tooltip("w:N", title="Row"), alt.Tooltip("e:N", title="Estimate")]

@@ -59,8 +59,12 @@ class Word:
     dy: float = 0
 
 
-def words(entries: Sequence[Word], *, at: str = "pixels") -> alt.Chart:
-    """One layer of text: ``at`` is ``pixels``, ``times`` (x is a value, y pixels) or ``points`` (both are values)."""
+def words(entries: Sequence[Word], *, at: str = "pixels", halo: bool = False) -> alt.Chart:
+    """One layer of text: ``at`` is ``pixels``, ``times`` (x is a value, y pixels) or ``points`` (both are values).
+
+    A ``halo`` is the same text in the colour of the paper, to be laid under text that crosses lines.
+    """
+    behind: dict[str, Any] = {"stroke": PAPER, "strokeWidth": 4, "strokeJoin": "round"} if halo else {}
     rows = [
         {
             "w": word.text,
@@ -85,6 +89,7 @@ def words(entries: Sequence[Word], *, at: str = "pixels") -> alt.Chart:
         dx=alt.ExprRef("datum.dx"),
         dy=alt.ExprRef("datum.dy"),
         baseline="middle",
+        **behind,
     )
     x: Any = alt.XValue(alt.ExprRef("datum.t")) if at == "pixels" else alt.X("t:Q")
     y: Any = alt.Y("s:Q") if at == "points" else alt.YValue(alt.ExprRef("datum.s"))

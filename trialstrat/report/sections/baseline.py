@@ -85,7 +85,7 @@ def _table_one(one: Table, smd: Table | None, context: Context) -> TableView:
 
 
 def _n(raw: Raw) -> str:
-    return raw if isinstance(raw, str) else fmt.count(tables.number_of(raw))
+    return fmt.marked(raw) if isinstance(raw, str) else fmt.count(tables.number_of(raw))
 
 
 def _smd_cell(raw: Raw) -> Cell:

@@ -8,7 +8,7 @@ from trialstrat.report.context import Context
 from trialstrat.report.cover import criteria_text
 from trialstrat.report.page import Block, Notice, Section, Snippet, Stats, TableView
 from trialstrat.report.sections.primary import stat
-from trialstrat.report.sentences import rule_proposed
+from trialstrat.report.sentences import rule_in_words, rule_proposed
 from trialstrat.results import Cell, Table
 
 ENRICHMENT = (
@@ -43,7 +43,7 @@ def _lead(context: Context) -> str:
         return fmt.sentence(f"No enrichment rule is supported{': ' + fmt.lower_first(reason) if reason else ''}")
     gained = context.ok("criteria.enrichment.events_gained_per_100")
     screened = context.ok("criteria.enrichment.screened_per_enrolled")
-    rule = fmt.lower_first(context.record.fact("criteria", "rule_text"))
+    rule = rule_in_words(context)
     if not gained or not screened:
         return fmt.sentence(f"Proposed: {rule}")
     more = fmt.interval(gained.value, gained.lower, gained.upper, lambda v: fmt.fixed(v, 0))
@@ -103,7 +103,7 @@ def _quantity(raw: Cell, how: tables.Formatter, notes: tables.Footnotes):
 
 def _folds(table: Table, context: Context) -> TableView:
     stability = context.ok("criteria.enrichment.stability")
-    text = f"The same columns were chosen in {fmt.percent(stability.value, 0)} of the folds. " if stability else ""
+    text = f"Agreement of these rules with the final rule: {fmt.percent(stability.value, 0)}. " if stability else ""
     made = tables.view(table, "folds", caption="The rule found in every outer fold")
     return TableView(
         key=made.key, caption=made.caption, heads=made.heads, rows=made.rows, note=f"{text}{made.note}".strip()

@@ -55,7 +55,7 @@ def _is_loss(row: dict[str, Cell]) -> bool:
 
 def _shown(raw: Cell, context: Context) -> str:
     if isinstance(raw, str):
-        return raw
+        return fmt.marked(raw)
     return fmt.suppressed(context.minimum_cell) if raw is None else fmt.count(float(raw))
 
 

@@ -23,7 +23,7 @@ def section(stage: str, title: str) -> Callable[[Context], Section | None]:
 
     def build(context: Context) -> Section | None:
         result = context.record.stage(stage)
-        if result is None:
+        if result is None or not (result.estimates or result.tables or result.findings):
             return None
         lead = result.facts.get("lead") or result.facts.get("summary") or _counted(result)
         blocks: list[Block] = []
@@ -70,10 +70,10 @@ def estimates(found: tuple[Estimate, ...], key: str, caption: str) -> TableView:
     return TableView(key=key, caption=caption, heads=head, rows=tuple(rows), footnotes=notes.entries())
 
 
-def findings(result: StageResult) -> list[Block]:
+def findings(result: StageResult, heading: str = "What the checks found") -> list[Block]:
     """What the checks of a stage saw, the gravest first."""
     order = {"error": 0, "warning": 1, "note": 2}
     found = sorted(result.findings, key=lambda finding: order[finding.severity])
     if not found:
         return []
-    return [Notice(heading="What the checks found", items=tuple(entry.text() for entry in found))]
+    return [Notice(heading=heading, items=tuple(entry.text() for entry in found))]

@@ -67,8 +67,8 @@ TERMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "Calibration, ICI",
         (
-            "Whether of patients with a predicted risk of 30% some 30% have the event. The integrated calibration index "
-            "is the mean absolute distance of the two."
+            "Whether of patients with a predicted risk of 30% some 30% have the event. The integrated calibration "
+            "index is the mean absolute distance of the two."
         ),
         ("models",),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from trialstrat.report import format as fmt
 from trialstrat.report.context import Context
 from trialstrat.report.page import Block, Prose, Section, Terms
+from trialstrat.report.sections import general
 
 STRATEGIES = {
     "treatment_policy": "treatment policy: outcomes count whatever happens after",
@@ -36,6 +37,9 @@ def build(context: Context) -> Section | None:
     references = tuple(str(entry) for entry in context.study.get("references") or ())
     if references:
         blocks.append(Prose(heading="References of the study", paragraphs=references))
+    checked = context.record.stage("protocol")
+    if checked is not None:
+        blocks += general.findings(checked, "What the check of the protocol found")
     lead = "The estimand was declared in the protocol before any outcome was read; the words below follow it."
     return Section(key="methods", title="Methods in words", lead=lead, blocks=tuple(blocks))
 

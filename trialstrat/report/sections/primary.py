@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from trialstrat.report import format as fmt
 from trialstrat.report import tables
 from trialstrat.report.context import Context
 from trialstrat.report.curve_views import Source, curves, numbers, time_ticks
 from trialstrat.report.figures.curves import Layout, survival_chart
 from trialstrat.report.figures.theme import STYLES
-from trialstrat.report.page import Block, Cell, Figure, Notice, Panel, Row, Section, Stat, Stats, TableView
+from trialstrat.report.page import Block, Figure, Head, Notice, Panel, Section, Stat, Stats, TableView
+from trialstrat.report.sections.effects import effects, points
+from trialstrat.report.sections.weighting import weighting
 from trialstrat.results import Estimate
 
 NARROW_WIDTH = 215
@@ -27,7 +27,7 @@ def build(context: Context) -> Section | None:
         blocks.append(Notice(heading="What these data cannot answer", items=(fmt.sentence(unasked),)))
     blocks += [block for block in (_stats(context), _figure(context)) if block is not None]
     if context.pairs:
-        blocks.append(effects(context))
+        blocks += [effects(context), *weighting(context)]
     blocks.append(by_arm(context))
     for name, caption in (("adjusted", "Adjusted Cox model"), ("ph_test", "Test of proportional hazards")):
         table = context.record.table(f"primary.{name}")
@@ -72,11 +72,6 @@ def stat(found: Estimate | None, label: str, how: tables.Formatter, unit: str = 
     ends = f"{fmt.bound(found.lower, written)} to {fmt.bound(found.upper, written)}"
     tail = f"{fmt.percent(found.level, 0)} interval {ends}"
     return Stat(label=label, value=f"{how(found.value)}{unit}", detail=tail)
-
-
-def points(value: float) -> str:
-    """A difference of proportions in percentage points."""
-    return fmt.fixed(100 * value, 1)
 
 
 def _stats(context: Context) -> Stats | None:
@@ -172,103 +167,47 @@ def survival_figure(
     )
 
 
-def effects(context: Context) -> TableView:
-    """Every measure of the effect, one column per comparison."""
-    measures: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-        ("cox.hazard_ratio", "Hazard ratio (Cox)", fmt.effect),
-        ("cox.adjusted_hazard_ratio", "Adjusted hazard ratio (Cox)", fmt.effect),
-        ("milestone.difference", f"Difference in event-free at {context.at_horizon}, percentage points", points),
-        ("rmst.difference", f"RMST difference up to {context.at_horizon}, {context.unit}", fmt.effect),
-    )
-    tests = {
-        "cox.hazard_ratio": ("logrank.p", "log-rank"),
-        "cox.adjusted_hazard_ratio": ("", ""),
-        "milestone.difference": ("milestone.p", ""),
-        "rmst.difference": ("rmst.p", ""),
-    }
-    notes = tables.Footnotes()
-    rows: list[Row] = []
-    for suffix, treatment, control in context.pairs:
-        if len(context.pairs) > 1:
-            label = f"{context.arm_label(treatment)} against {fmt.lower_first(context.arm_label(control))}"
-            rows.append(tables.divider(label, 4))
-        for name, label, how in measures:
-            found = context.record.estimate(f"primary.{name}.{suffix}")
-            if found is None:
-                continue
-            p = context.record.estimate(f"primary.{tests[name][0]}.{suffix}") if tests[name][0] else None
-            cells = (tables.estimate(found, how, notes), _p(p, tests[name][1], notes))
-            rows.append(tables.row(tables.text(label, header=True), *cells, tables.text(_method(found, p))))
-        rows += _extra(context, suffix, notes)
-    head = tables.heads("Measure", tables.numeric("Estimate (95% interval)"), tables.numeric("p"), "Method")
-    note = f"Population: {context.population()}. Ties: {context.record.fact('primary', 'ties') or 'Efron'}."
-    nulls = {e.null_hypothesis for e in context.record.stages["primary"].estimates if e.null_hypothesis}
-    note += "".join(f" Null hypothesis: {fmt.lower_first(null).rstrip('.')}." for null in sorted(nulls)[:1])
-    return TableView(
-        key="effects",
-        caption="The effect of treatment",
-        heads=head,
-        rows=tuple(rows),
-        note=note,
-        footnotes=notes.entries(),
-    )
-
-
-def _method(found: Estimate, test: Estimate | None) -> str:
-    """How it was estimated and tested, in the words of the stage."""
-    words = [found.method, test.method if test is not None else ""]
-    return "; ".join(dict.fromkeys(word for word in words if word)) or "see Methods in words"
-
-
-def _p(found: Estimate | None, name: str, notes: tables.Footnotes) -> Cell:
-    if found is None:
-        return Cell(text="", numeric=True)
-    if found.status != "ok":
-        return tables.missing(found.reason, notes)
-    return Cell(text=fmt.p_value(found.value), numeric=True, title=name or found.method)
-
-
-def _extra(context: Context, suffix: str, notes: tables.Footnotes) -> list[Row]:
-    """Tests without an effect of their own stand below, where they were done or declined with a reason."""
-    rows = []
-    for name, label in (
-        ("logrank.adjusted_p", "Log-rank test, adjusted for several comparisons"),
-        ("maxcombo.p", "MaxCombo test"),
-        ("ph.p", "Test of proportional hazards"),
-    ):
-        found = context.record.estimate(f"primary.{name}.{suffix}")
-        if found is not None:
-            cells = (Cell(text="", numeric=True), _p(found, "", notes), tables.text(_method(found, found)))
-            rows.append(tables.row(tables.text(label, header=True), *cells))
-    return rows
-
-
 def by_arm(context: Context) -> TableView:
     """Medians, event-free shares and mean times of every arm."""
     notes = tables.Footnotes()
     arms = context.arm_order or tuple(str(arm["name"]) for arm in context.arms) or ("all",)
     arms = tuple(arm for arm in arms if _known(context, arm)) or ("all",)
+    shown = [(name, head, how) for name, head, how in _measures(context) if _held(context, name, arms)]
     rows = [
         tables.row(
             tables.text(context.arm_label(arm), header=True),
-            tables.estimate(context.record.estimate(f"primary.km.median.{arm}"), lambda v: fmt.fixed(v, 1), notes),
-            tables.estimate(context.record.estimate(f"primary.milestone.{arm}"), fmt.percent, notes),
-            tables.estimate(context.record.estimate(f"primary.rmst.{arm}"), lambda v: fmt.fixed(v, 1), notes),
+            *(tables.estimate(context.record.estimate(f"primary.{name}.{arm}"), how, notes) for name, _, how in shown),
         )
         for arm in arms
     ]
-    head = tables.heads(
-        "Arm",
-        tables.numeric("Median", context.unit),
-        tables.numeric(f"Event-free at {context.at_horizon}"),
-        tables.numeric(f"Mean event-free time up to {context.at_horizon}", context.unit),
-    )
+    head = tables.heads("Arm", *(head for _, head, _ in shown))
     caption = "Outcome by arm, with 95% intervals"
     return TableView(key="outcome", caption=caption, heads=head, rows=tuple(rows), footnotes=notes.entries())
 
 
+def _measures(context: Context) -> tuple[tuple[str, Head, tables.Formatter], ...]:
+    """What may be known of an arm, by the kind of the endpoint."""
+    at = context.at_horizon
+    return (
+        ("km.median", tables.numeric("Median", context.unit), lambda v: fmt.fixed(v, 1)),
+        ("milestone", tables.numeric(f"Event-free at {at}"), fmt.percent),
+        ("cif", tables.numeric(f"Cumulative incidence at {at}"), fmt.percent),
+        (
+            "rmst",
+            tables.numeric(f"Mean event-free time up to {at}", context.unit),
+            lambda v: fmt.fixed(v, 1),
+        ),
+        ("risk", tables.numeric("With the event"), fmt.percent),
+        ("mean", tables.numeric("Mean"), fmt.effect),
+    )
+
+
+def _held(context: Context, name: str, arms: tuple[str, ...]) -> bool:
+    return any(context.record.estimate(f"primary.{name}.{arm}") is not None for arm in arms)
+
+
 def _known(context: Context, arm: str) -> bool:
-    return any(context.record.estimate(f"primary.{name}.{arm}") for name in ("milestone", "rmst", "km.median"))
+    return any(_held(context, name, (arm,)) for name, _, _ in _measures(context))
 
 
 def _adjusted(context: Context) -> TableView:

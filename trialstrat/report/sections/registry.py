@@ -37,12 +37,14 @@ BY_STAGE: tuple[tuple[str, Builder], ...] = (
     ("impact", general.section("impact", "Impact of each criterion")),
     ("design", general.section("design", "Next trial")),
 )
+#: Stages whose findings are told in another section.
+ELSEWHERE = ("protocol",)
 CLOSING: tuple[Builder, ...] = (methods.build, checklists.build, provenance.build, glossary.build)
 
 
 def build(context: Context) -> tuple[Section, ...]:
     """Every section that the run has results for; stages nobody knows yet are shown as they are."""
-    known = {stage for stage, _ in BY_STAGE}
+    known = {*(stage for stage, _ in BY_STAGE), *ELSEWHERE}
     builders = [builder for stage, builder in BY_STAGE if context.record.stage(stage) is not None]
     builders += [
         general.section(stage, stage.replace("_", " ").capitalize())

@@ -190,9 +190,18 @@ def _forest_title(context: Context) -> str:
     found = context.ok("risk_groups.interaction.hazard_ratio_scale.p")
     if found is None:
         return "Effect of treatment by risk group"
-    if found.value < 0.05:
-        return f"The hazard ratio differs between risk groups (interaction p {fmt.p_value(found.value)})"
-    return f"No sign that the effect differs between risk groups (interaction p {fmt.p_value(found.value)})"
+    other = context.ok("risk_groups.interaction.rmst_scale.p")
+    scales = {"hazard-ratio": found, "mean-time": other}
+    seen = [
+        f"{name} scale (p {fmt.p_value(test.value)})" for name, test in scales.items() if test and test.value < 0.05
+    ]
+    unseen = [
+        f"{name} scale (p {fmt.p_value(test.value)})" for name, test in scales.items() if test and test.value >= 0.05
+    ]
+    if not seen:
+        return f"No sign that the effect differs between risk groups (interaction p {fmt.p_value(found.value)})"
+    tail = f", not on the {unseen[0]}" if unseen else ""
+    return f"The effect differs between risk groups on the {fmt.listing(seen)}{tail}"
 
 
 def _dot(row: dict[str, Cell], size: float, keys: tuple[str, str, str], ratio: bool) -> Dot:
