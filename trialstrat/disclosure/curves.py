@@ -49,19 +49,33 @@ def pool_steps(table: Table, minimum: int) -> Table:
 
 
 def _pooled(curve: Sequence[tuple[Cell, ...]], events: int, minimum: int) -> list[tuple[Cell, ...]]:
-    kept = list(curve[:1])
-    waiting, last = 0.0, None
-    for row in curve[1:]:
-        if as_number(row[events]) > 0:
-            waiting, last = waiting + as_number(row[events]), row
-        if last is not None and waiting >= minimum:
-            kept.append(last)
-            waiting, last = 0.0, None
-    if last is not None and len(kept) > 1:
-        kept[-1] = last  # the few events after the last full step join it
+    """Time 0, the pooled steps, and the flat end of follow-up where there is one."""
+    if not curve:
+        return []
+    steps = [row for row in curve[1:] if as_number(row[events]) > 0]
+    kept = [curve[0], *(steps[last] for last, _ in full_bins([as_number(row[events]) for row in steps], minimum))]
     if len(kept) > 1 and as_number(curve[-1][events]) == 0:
-        kept.append(curve[-1])  # flat until the end of follow-up
+        kept.append(curve[-1])
     return kept
+
+
+def full_bins(sizes: Sequence[float], minimum: int) -> list[tuple[int, int]]:
+    """Consecutive bins of about the same total, none below ``minimum``: position of the last entry, and the total.
+
+    As many bins as the whole allows; none when the whole is smaller than ``minimum``.
+    """
+    whole = sum(sizes)
+    wanted = int(whole // minimum)
+    bins: list[tuple[int, int]] = []
+    seen = taken = 0.0
+    for at, size in enumerate(sizes):
+        seen += size
+        if seen - taken >= minimum and seen >= (len(bins) + 1) * whole / wanted - 1e-9:
+            bins.append((at, int(seen - taken)))
+            taken = seen
+    if bins and seen > taken:  # ties left too little for a bin of its own
+        bins[-1] = (len(sizes) - 1, bins[-1][1] + int(seen - taken))
+    return bins
 
 
 def pool_marks(table: Table, curve: Table | None, minimum: int) -> Table:
@@ -75,19 +89,11 @@ def pool_marks(table: Table, curve: Table | None, minimum: int) -> Table:
     for key, places in rows_by(table, *text_keys(table)).items():
         drawn = [(as_number(drawn_time[place]), drawn_height[place]) for place in steps.get(key, [])]
         end = max((at for at, _ in drawn), default=-1.0)
-        kept: list[list[Cell]] = []
-        waiting = 0.0
-        for place in places:
-            mark = list(table.rows[place])
-            if as_number(mark[time]) > end:
-                break
-            waiting += as_number(mark[count])
-            if waiting >= minimum:
-                mark[height] = [level for at, level in drawn if at <= as_number(mark[time])][-1]
-                mark[count], waiting = int(waiting), 0.0
-                kept.append(mark)
-        if waiting > 0 and kept:
-            kept[-1][count] = int(as_number(kept[-1][count]) + waiting)
-        rows.extend(tuple(mark) for mark in kept)
+        marks = [table.rows[place] for place in places if as_number(table.rows[place][time]) <= end]
+        for last, total in full_bins([as_number(mark[count]) for mark in marks], minimum):
+            mark = list(marks[last])
+            mark[height] = [level for at, level in drawn if at <= as_number(mark[time])][-1]
+            mark[count] = total
+            rows.append(tuple(mark))
     note = f"Marks stand for at least {minimum} censored patients."
     return replace(without_helpers(table), rows=tuple(rows), note=f"{table.note} {note}".strip(), protection="none")

@@ -155,7 +155,7 @@ def _relate_groups(counts: Counts) -> None:
     table = counts.table
     if has_column(table, "at_risk") or not (has_column(table, "group") or has_column(table, "low", "high")):
         return
-    for rows in rows_by(table, "model", "time").values():
+    for rows in rows_by(table, "model", "time", "comparison", "arm").values():
         for key in patient_columns(table):
             counts.relate(counts.cells(rows, key), [], None)
 
