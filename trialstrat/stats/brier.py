@@ -97,8 +97,8 @@ def brier(
         if reason:
             reasons.append(reason)
             continue
-        values[:2, k] = _brier_at(weighting, horizon, predicted[:, k])
-        values[2, k] = _brier_at(weighting, horizon, np.full(rows.n, null[k]))[0]
+        values[:2, k] = _brier_at(weighting, horizon, np.ascontiguousarray(predicted[:, k]))
+        values[2, k] = _losses(weighting, horizon, np.full(rows.n, null[k])).mean()
     within = horizons <= limit + slack(horizons)
     integrated, integrated_null = (_integral(horizons[within], row[within]) for row in (values[0], values[2]))
     return BrierScores(
@@ -117,21 +117,24 @@ def brier(
     )
 
 
+def _losses(weighting: CensoringWeights, horizon: float, survival: Floats) -> Floats:
+    """Weighted squared error of every row at one time."""
+    case, alive = weighting.cases(horizon), ~weighting.ended(horizon)
+    loss = np.zeros(survival.size)
+    loss[case] = survival[case] ** 2 * weighting.event_weight[case]
+    if alive.any():
+        loss[alive] = (1.0 - survival[alive]) ** 2 / float(weighting.censoring.at(horizon))
+    return loss
+
+
 def _brier_at(weighting: CensoringWeights, horizon: float, survival: Floats) -> tuple[float, float]:
     """Brier score at one time and its standard error."""
-    rows = weighting.rows
-    case, ended = weighting.cases(horizon), weighting.ended(horizon)
-    loss = np.zeros(rows.n)
-    loss[case] = survival[case] ** 2 * weighting.event_weight[case]
-    if not ended.all():
-        loss[~ended] = (1.0 - survival[~ended]) ** 2 / float(weighting.censoring.at(horizon))
+    loss = _losses(weighting, horizon, survival)
     score = float(loss.mean())
-    influence = loss - score
-    if weighting.own:
-        positions = weighting.censoring.positions_left(rows.time)
-        positions[~ended] = weighting.censoring.positions_at(horizon)
-        influence += weighting.censoring.influence(loss, positions, rows)
-    return score, float(np.sqrt(np.sum(influence**2))) / rows.n
+    here = int(weighting.censoring.positions_at(horizon))
+    positions = np.where(weighting.ended(horizon), weighting.positions, here)
+    influence = loss - score + weighting.influence(loss, positions)
+    return score, float(np.sqrt(np.sum(influence**2))) / survival.size
 
 
 def _integral(times: Floats, values: Floats) -> float:

@@ -49,7 +49,9 @@ class CensoringSurvival:
         """How many of ``time`` lie at or before t, values equal up to rounding counted."""
         return np.searchsorted(self.time, np.asarray(t, dtype=np.float64) + slack(self.time), side="right")
 
-    def influence(self, loads: Floats, positions: NDArray[np.int64], rows: SurvivalData) -> Floats:
+    def influence(
+        self, loads: Floats, positions: NDArray[np.int64], index: NDArray[np.int64], censored: NDArray[np.bool_]
+    ) -> Floats:
         """Derivative of ``sum_j a_j / G(x_j)`` by the weight of every row of the data G was estimated from.
 
         Parameters
@@ -58,8 +60,9 @@ class CensoringSurvival:
             The terms ``a_j / G(x_j)``.
         positions : array of shape (m,)
             Where the terms look G up: :meth:`positions_left` or :meth:`positions_at` of x_j.
-        rows : SurvivalData
-            The rows (without weights and entry) from which this curve was estimated.
+        index, censored : arrays of shape (n,)
+            The rows (without weights and entry) from which this curve was estimated: position of their time in
+            ``time``, and whether they were censored.
 
         Returns
         -------
@@ -72,8 +75,6 @@ class CensoringSurvival:
         left = self.at_risk - self.censored
         own = np.divide(after, left, out=np.zeros_like(after), where=left > 0)
         shared = np.cumsum(own * self.censored / np.maximum(self.at_risk, 1.0))
-        index = np.searchsorted(self.time, rows.time)
-        censored = rows.event == 0
         before = np.concatenate(([0.0], shared))[index]
         return np.where(censored, own[index] - shared[index], -before)
 
@@ -119,7 +120,8 @@ def censoring_of(rows: SurvivalData) -> CensoringSurvival:
 class CensoringWeights:
     """Rows with their inverse probability of censoring weights.
 
-    ``event_weight`` (n,) is 1 / G(time-), nan where G is 0 or unknown. ``own``: G was estimated from these rows.
+    ``event_weight`` (n,) is 1 / G(time-), nan where G is 0 or unknown, ``positions`` (n,) where it was looked up.
+    ``own``: G was estimated from these rows.
     """
 
     rows: SurvivalData
@@ -127,6 +129,7 @@ class CensoringWeights:
     own: bool
     last: float
     event_weight: Floats
+    positions: NDArray[np.int64]
     slack: float
 
     @classmethod
@@ -141,6 +144,7 @@ class CensoringWeights:
             own=censoring is None,
             last=float(rows.time.max()),
             event_weight=weight,
+            positions=curve.positions_left(rows.time),
             slack=slack(np.unique(rows.time)),
         )
 
@@ -151,6 +155,13 @@ class CensoringWeights:
     def cases(self, horizon: float) -> NDArray[np.bool_]:
         """Rows with an event at or before the horizon."""
         return self.ended(horizon) & (self.rows.event == 1)
+
+    def influence(self, loads: Floats, positions: NDArray[np.int64]) -> Floats:
+        """What the estimation of G adds to the influence of every row (0 when G comes from elsewhere)."""
+        if not self.own:
+            return np.zeros(self.rows.n)
+        # close times were merged: the position just before a row's time is that of the time itself
+        return self.censoring.influence(loads, positions, self.positions, self.rows.event == 0)
 
     def trouble(self, horizon: float, *, controls_weighted: bool = True) -> str:
         """Why the weights at this horizon are unknown, empty when they are known."""
@@ -173,8 +184,8 @@ def check_increasing_times(times: ArrayLike) -> Floats:
 
 
 def slack(time: Floats) -> float:
-    """Largest difference up to which two times count as one, as when times are merged."""
-    return TOLERANCE * max(1.0, float(np.mean(np.abs(time))))
+    """Largest difference up to which two times count as one: half of that used to merge times, never to split them."""
+    return 0.5 * TOLERANCE * max(1.0, float(np.mean(np.abs(time))))
 
 
 def _counts(rows: SurvivalData) -> tuple[Floats, Floats, Floats, Floats]:

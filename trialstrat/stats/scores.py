@@ -28,6 +28,7 @@ from trialstrat.stats.checks import (
 from trialstrat.stats.concordance import concordance_sums
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +220,7 @@ def time_dependent_auc(
     risks = check_matrix(risk, rows.n, name="risk")
     if risks.shape[1] not in (1, horizons.size):
         raise InvalidInputError(f"risk: has {risks.shape[1]} columns; one, or one for each of {horizons.size} times")
-    risks = np.broadcast_to(risks, (rows.n, horizons.size))
+    ranks = [np.unique(column, return_inverse=True)[1] for column in risks.T]
     z = float(ndtri(0.5 + check_level(level) / 2))
     weighting = CensoringWeights.of(rows, censoring)
     auc, error = np.full((2, horizons.size), np.nan)
@@ -234,7 +235,7 @@ def time_dependent_auc(
         if reason:
             reasons.append(reason)
             continue
-        auc[k], error[k] = _auc_at(weighting, horizon, risks[:, k])
+        auc[k], error[k] = _auc_at(weighting, horizon, ranks[min(k, len(ranks) - 1)])
     spread = np.where(error > 0, z * error, np.nan)
     return AucScores(
         times=horizons,
@@ -250,29 +251,26 @@ def time_dependent_auc(
     )
 
 
-def _auc_at(weighting: CensoringWeights, horizon: float, risk: Floats) -> tuple[float, float]:
-    """AUC at one time and its standard error."""
+def _auc_at(weighting: CensoringWeights, horizon: float, rank: Integers) -> tuple[float, float]:
+    """AUC at one time and its standard error; ``rank`` (n,) are the dense ranks of the risk."""
     case, control = weighting.cases(horizon), ~weighting.ended(horizon)
     weight = weighting.event_weight[case]
-    sorted_controls = np.sort(risk[control])
-    below = np.searchsorted(sorted_controls, risk[case], side="left")
-    not_above = np.searchsorted(sorted_controls, risk[case], side="right")
-    beaten = (below + not_above) / (2.0 * sorted_controls.size)
+    beaten = _share_below(rank[control], np.ones(np.count_nonzero(control)), rank[case])
     auc = float(np.sum(weight * beaten) / np.sum(weight))
-    order = np.argsort(risk[case])
-    sorted_cases = risk[case][order]
-    mass = np.concatenate(([0.0], np.cumsum(weight[order])))
-    up_to = mass[np.searchsorted(sorted_cases, risk[control], side="left")]
-    up_to_tied = mass[np.searchsorted(sorted_cases, risk[control], side="right")]
-    losing = 1.0 - (up_to + up_to_tied) / (2.0 * mass[-1])
-    influence = np.zeros(weighting.rows.n)
-    influence[case] = weight * (beaten - auc) / mass[-1]
+    losing = 1.0 - _share_below(rank[case], weight, rank[control])
+    influence = np.zeros(rank.size)
+    influence[case] = weight * (beaten - auc) / np.sum(weight)
     loads = influence.copy()
-    influence[control] = (losing - auc) / sorted_controls.size
-    if weighting.own:
-        positions = weighting.censoring.positions_left(weighting.rows.time)
-        influence += weighting.censoring.influence(loads, positions, weighting.rows)
+    influence[control] = (losing - auc) / np.count_nonzero(control)
+    influence += weighting.influence(loads, weighting.positions)
     return auc, float(np.sqrt(np.sum(influence**2)))
+
+
+def _share_below(rank: Integers, weight: Floats, at: Integers) -> Floats:
+    """Share of the weight at ranks below each of ``at``, that at the same rank counted half."""
+    mass = np.bincount(rank, weights=weight, minlength=int(max(rank.max(), at.max())) + 1)
+    up_to = np.cumsum(mass)
+    return ((up_to - mass / 2.0) / up_to[-1])[at]
 
 
 def _concordance(
