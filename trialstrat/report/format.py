@@ -8,6 +8,8 @@ from collections.abc import Callable
 #: What stands where there is no number; the reason goes beside it.
 DASH = "–"
 MINUS = "−"
+#: A space at which no line ends.
+NARROW = "\u00a0"
 NOT_PROVIDED = "not provided"
 
 
@@ -35,6 +37,14 @@ def _signed(text: str) -> str:
 def count(value: float | None) -> str:
     """Whole number with thousands separated: ``1,234``."""
     return DASH if _missing(value) else _signed(f"{round(value):,}")  # type: ignore[arg-type]
+
+
+def ratio_places(value: float) -> int:
+    """Decimals of a ratio: two, more where it is so close to 1 that two would not tell it from 1."""
+    away = abs(value - 1)
+    if 0 < away < 0.05:
+        return min(6, 1 - math.floor(math.log10(away)))
+    return 2 if value >= 0.1 else _places(value)
 
 
 def effect(value: float | None) -> str:
@@ -71,13 +81,13 @@ def per_hundred(value: float | None) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """A p-value: ``0.012``, ``0.34``, ``< 0.001``, ``> 0.99``."""
+    """A p-value: ``0.012``, ``0.34``, ``< 0.001``, ``> 0.99`` (with spaces that do not break)."""
     if value is None or _missing(value):
         return DASH
     if value < 0.001:
-        return "< 0.001"
+        return f"<{NARROW}0.001"
     if value > 0.99:
-        return "> 0.99"
+        return f">{NARROW}0.99"
     return f"{value:.3f}" if value < 0.0995 else f"{value:.2f}"
 
 
@@ -100,7 +110,9 @@ def like_effect(value: float) -> Callable[[float], str]:
 
     def how(end: float) -> str:
         vanishes = end != 0 and abs(end) < 0.5 * 10**-places
-        return effect(end) if vanishes or abs(end) >= 1e5 or not 1e-4 <= abs(value) < 1e5 else fixed(end, places)
+        if vanishes:
+            return fixed(end, -math.floor(math.log10(abs(end)))) if abs(end) >= 1e-4 else effect(end)
+        return effect(end) if abs(end) >= 1e5 or not 1e-4 <= abs(value) < 1e5 else fixed(end, places)
 
     return how
 
@@ -112,12 +124,12 @@ def bound(value: float | None, how: Callable[[float], str]) -> str:
 
 def marked(text: str) -> str:
     """A mark that stands in place of a number: ``<11`` becomes ``< 11``."""
-    return f"< {text[1:].strip()}" if text.startswith("<") else text
+    return f"<{NARROW}{text[1:].strip()}" if text.startswith("<") else text
 
 
 def suppressed(minimum: int) -> str:
     """What stands for a cell below the declared minimum."""
-    return f"< {minimum}"
+    return f"<{NARROW}{minimum}"
 
 
 def share(part: float | None, whole: float | None) -> str:

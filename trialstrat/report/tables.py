@@ -67,6 +67,13 @@ def ranged(row: Mapping[str, Raw], keys: tuple[str, str, str], how: Formatter, r
     return Cell(text=fmt.interval(float(point), number_of(lower), number_of(upper), how), numeric=True)
 
 
+def ratio(row: Mapping[str, Raw], reason: str, notes: Footnotes) -> Cell:
+    """A hazard ratio with its interval; one close to 1 (per small unit of a covariate) gets the decimals it needs."""
+    point = number_of(row["hazard_ratio"])
+    places = 2 if point is None else fmt.ratio_places(point)
+    return ranged(row, ("hazard_ratio", "lower", "upper"), lambda v: fmt.fixed(v, places), reason, notes)
+
+
 def estimate(found: Estimate | None, how: Formatter, notes: Footnotes) -> Cell:
     """An estimate with its interval, or a dash with its reason."""
     if found is None:

@@ -104,9 +104,9 @@ def _marks(dots: Sequence[Dot], scale: Scale) -> list[alt.Chart]:
             intervals.append({**shared, "a": max(dot.lower, low), "b": min(dot.upper, high)})
         if dot.second is not None:
             intervals.append({**shared, "a": min(dot.second, dot.value), "b": max(dot.second, dot.value)})
-            points.append({**shared, "f": theme.PAPER, "z": 60, "v": dot.second, "h": "circle"})
+            points.append({**shared, "f": theme.PAPER, "z": 60, "v": _inside(dot.second, scale), "h": "circle"})
         look = {"f": theme.PAPER if dot.hollow else shared["c"], "z": 30 + 110 * dot.size}
-        points.append({**shared, **look, "v": dot.value, "h": "diamond" if dot.hollow else "circle"})
+        points.append({**shared, **look, "v": _inside(dot.value, scale), "h": "diamond" if dot.hollow else "circle"})
     tips = [alt.Tooltip("w:N", title="Row"), alt.Tooltip("e:N", title="Estimate")]
     place, stroke = alt.YValue(alt.ExprRef("datum.y")), alt.ExprRef("datum.c")
     rules = alt.Chart(theme.data(intervals)).mark_rule(strokeWidth=1.5, clip=True, stroke=stroke)
@@ -118,10 +118,15 @@ def _marks(dots: Sequence[Dot], scale: Scale) -> list[alt.Chart]:
         stroke=stroke,
         strokeWidth=1.5,
         opacity=1,
-        clip=True,
+        clip=False,
     )
     layers = [rules.encode(x=_x(scale, "a:Q"), x2=alt.X2("b"), y=place)] if intervals else []
     return [*layers, marks.encode(x=_x(scale, "v:Q"), y=place, tooltip=tips)]
+
+
+def _inside(value: float, scale: Scale) -> float:
+    """A point beyond the axis is drawn at its end; the text beside it gives the value."""
+    return min(max(value, scale.domain[0]), scale.domain[1])
 
 
 def _words(dots: Sequence[Dot], columns: tuple[str, ...], written: str, width: int) -> list[theme.Word]:

@@ -78,8 +78,8 @@ def net_benefit_chart(lines: Sequence[tuple[str, int, Sequence[Row]]], *, x_titl
     values = [row["net_benefit"] for _, _, rows in lines for row in rows]
     top = max(values) * 1.08
     bottom = max(min(values), -0.12 * top)
-    last = max(row["threshold"] for _, _, rows in lines for row in rows)
-    x = alt.X("threshold:Q", **_axis(x_title, (0, last), format="%"))
+    thresholds = [row["threshold"] for _, _, rows in lines for row in rows]
+    x = alt.X("threshold:Q", **_axis(x_title, (min(thresholds), max(thresholds)), format="%"))
     axis = alt.Axis(domain=False, ticks=False, tickCount=5, format="~g", **_above("Net benefit per patient"))
     y = alt.Y("net_benefit:Q", axis=axis, scale=alt.Scale(domain=[bottom, top], nice=False))
     layers: list[alt.Chart] = []

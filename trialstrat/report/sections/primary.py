@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from trialstrat.report import format as fmt
 from trialstrat.report import tables
 from trialstrat.report.context import Context
@@ -33,7 +35,9 @@ def build(context: Context) -> Section | None:
         table = context.record.table(f"primary.{name}")
         if table is not None:
             blocks.append(
-                _adjusted(context) if name == "adjusted" else tables.view(table, name, drop=("term",), caption=caption)
+                _adjusted(context)
+                if name == "adjusted"
+                else tables.view(table, name, drop=("term",), caption=caption, folded=caption)
             )
     return Section(key="primary", title="Primary analysis", lead=_lead(context), blocks=tuple(blocks))
 
@@ -68,6 +72,8 @@ def stat(found: Estimate | None, label: str, how: tables.Formatter, unit: str = 
         return Stat(label=label, value=fmt.DASH, reason="not computed in this run")
     if found.status != "ok":
         return Stat(label=label, value=fmt.DASH, reason=found.reason)
+    if math.isnan(found.lower) and math.isnan(found.upper):
+        return Stat(label=label, value=f"{how(found.value)}{unit}", detail="without an interval")
     written = fmt.like_effect(found.value) if how is fmt.effect else how
     ends = f"{fmt.bound(found.lower, written)} to {fmt.bound(found.upper, written)}"
     tail = f"{fmt.percent(found.level, 0)} interval {ends}"
@@ -215,7 +221,7 @@ def _adjusted(context: Context) -> TableView:
     notes = tables.Footnotes()
     rows = []
     for row in table.records() if table else []:
-        ratio = tables.ranged(row, ("hazard_ratio", "lower", "upper"), fmt.effect, "not estimable", notes)
+        ratio = tables.ratio(row, "not estimable", notes)
         label = tables.text(row["label"] or row["term"], header=True)
         rows.append(tables.row(label, ratio, tables.value(row["p"], fmt.p_value)))
     head = tables.heads("Term", tables.numeric("Hazard ratio (95% interval)"), tables.numeric("p"))

@@ -58,10 +58,12 @@ def _lead(context: Context) -> str:
     text = fmt.interval(found.value, found.lower, found.upper, fmt.effect)
     slope = context.ok(f"models.{chosen}.calibration_slope")
     tail = f" and a calibration slope of {fmt.effect(slope.value)}" if slope else ""
-    return (
-        f"{model_label(context, chosen)}: a held-out Uno's C of {text}{tail}; "
-        "0.5 is no better than chance, 1 is a perfect ranking."
-    )
+    whole = context.ok("models.procedure.uno_c")
+    honest = " 0.5 is no better than chance, 1 is a perfect ranking."
+    if whole:
+        value = fmt.interval(whole.value, whole.lower, whole.upper, fmt.effect)
+        honest = f" With the choice among models included it is {value}."
+    return f"{model_label(context, chosen)}: a held-out Uno's C of {text}{tail}.{honest}"
 
 
 def _stats(context: Context) -> Stats | None:
@@ -135,7 +137,8 @@ def _comparison_title(context: Context) -> str:
     difference = tables.number_of(row["difference"]) if row else None
     if row is None or difference is None:
         return "Held-out discrimination of every model"
-    text = fmt.interval(difference, tables.number_of(row["lower"]), tables.number_of(row["upper"]), fmt.effect)
+    ends = [tables.number_of(row[key]) for key in ("lower", "upper")]
+    text = fmt.interval(difference, ends[0], ends[1], lambda v: fmt.fixed(v, 3))
     return f"Molecular markers change the held-out concordance by {text} over clinical features alone"
 
 
@@ -316,19 +319,21 @@ def _net_benefit(context: Context) -> Figure | None:
 
 
 def _net_benefit_title(lines: list[tuple[str, int, list[dict[str, float | None]]]]) -> str:
-    """Where the model beats both trivial strategies."""
-    model = {row["threshold"]: row["net_benefit"] for row in lines[0][2]}
-    others = [{row["threshold"]: row["net_benefit"] for row in rows} for _, _, rows in lines[1:]]
-    better = [
-        t
-        for t, v in model.items()
-        if t is not None and v is not None and all(v > (o.get(t) or 0.0) + 1e-4 for o in others)
-    ]
-    if not better:
-        return "Acting on the model gains nothing over treating everybody or nobody"
+    """Where the model beats both trivial strategies: the longest run of thresholds."""
+    model = {float(row["threshold"] or 0): float(row["net_benefit"] or 0) for row in lines[0][2]}
+    others = [{float(r["threshold"] or 0): float(r["net_benefit"] or 0) for r in rows} for _, _, rows in lines[1:]]
+    runs: list[list[float]] = [[]]
+    for threshold, value in model.items():
+        if all(value > other.get(threshold, 0.0) + 1e-4 for other in others):
+            runs[-1].append(threshold)
+        elif runs[-1]:
+            runs.append([])
+    best = max(runs, key=len)
+    if not best:
+        return "Acting on the model gains nothing over acting on everybody or nobody"
     return (
-        f"Acting on the model is better than treating everybody or nobody for thresholds from "
-        f"{fmt.percent(min(better), 0)} to {fmt.percent(max(better), 0)}"
+        "Acting on the model is better than acting on everybody or nobody for thresholds from "
+        f"{fmt.percent(best[0], 0)} to {fmt.percent(best[-1], 0)}"
     )
 
 
@@ -371,9 +376,10 @@ def _coefficients(context: Context) -> TableView | None:
     notes = tables.Footnotes()
     rows = []
     for row in table.records():
-        cell = tables.ranged(row, ("hazard_ratio", "lower", "upper"), fmt.effect, "not estimable", notes)
+        cell = tables.ratio(row, "not estimable", notes)
         rows.append(tables.row(tables.text(row["label"] or row["feature"], header=True), cell))
-    head = tables.heads("Feature", tables.numeric("Hazard ratio (95% interval)"))
+    known = any(value is not None for value in table.column("lower"))
+    head = tables.heads("Feature", tables.numeric("Hazard ratio (95% interval)" if known else "Hazard ratio"))
     caption = table.title or "Coefficients of the final model"
     return TableView(
         key="coefficients", caption=caption, heads=head, rows=tuple(rows), note=table.note, footnotes=notes.entries()
