@@ -16,8 +16,9 @@ from trialstrat.cohort.eligibility import Step, apply_criteria, attrition_table
 from trialstrat.cohort.enough import too_few
 from trialstrat.cohort.fingerprint import data_hash
 from trialstrat.cohort.integrate import Joined, join
+from trialstrat.cohort.layout import PATIENT, by_patient
 from trialstrat.cohort.markers import read_markers
-from trialstrat.cohort.needed import block_sources, columns_needed, presence_findings
+from trialstrat.cohort.needed import block_sources, columns_needed, endpoint_columns, presence_findings
 from trialstrat.cohort.outcomes import OutcomeRead, read_outcome
 from trialstrat.cohort.patients import read_patients
 from trialstrat.cohort.prepare import Prepared, prepare
@@ -35,6 +36,8 @@ from trialstrat.results import Finding, Table
 __all__ = ["check", "cohort_result", "read_cohort", "read_patients", "without_columns"]
 
 Mask = NDArray[np.bool_]
+#: Without an id column nothing can be joined, and every further finding would be a consequence.
+_UNREADABLE = ("E-COLUMN-MISSING", "E-ID-UNDECLARED")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,16 +96,13 @@ def check(loaded: LoadedProtocol, data_root: Path | None = None) -> tuple[Findin
 
 
 def _assemble(protocol: Protocol, root: Path) -> tuple[Cohort | None, tuple[Finding, ...]]:
-    """The cohort, or None with the errors that prevent it."""
+    """The cohort, or None with the errors that prevent it: as many as can be seen at once."""
     prepared, findings = _read(protocol, root)
-    if errors(findings):
+    if any(entry.code in _UNREADABLE for entry in findings) or len(prepared) < len(protocol.sources):
         return None, findings
     joined, steps, sources, join_findings = join(prepared, protocol.disclosure.minimum_cell)
-    findings = (*findings, *join_findings, *presence_findings(protocol, joined))
-    if errors(findings):
-        return None, findings
     typed = _type(protocol, joined)
-    findings = (*findings, *typed.findings)
+    findings = (*findings, *join_findings, *presence_findings(protocol, joined), *typed.findings)
     if errors(findings):
         return None, findings
     return _select(protocol, joined, typed, steps, sources, findings)
@@ -117,6 +117,8 @@ def _read(protocol: Protocol, root: Path) -> tuple[list[Prepared], tuple[Finding
     for source in protocol.sources:
         try:
             table = read_source(source, root)
+            if source.layout == "markers":
+                source, table = source.model_copy(update={"id": PATIENT}), by_patient(table)
         except RefusedError as fault:
             findings += fault.findings
             continue
@@ -127,19 +129,25 @@ def _read(protocol: Protocol, root: Path) -> tuple[list[Prepared], tuple[Finding
 
 
 def _type(protocol: Protocol, joined: Joined) -> _Typed:
-    """Read every declared column as what it is declared to be."""
+    """Read every declared column that is there as what it is declared to be."""
     findings: list[Finding] = []
-    outcomes = {entry.name: read_outcome(entry, joined, protocol.data_cut) for entry in protocol.endpoints}
+    present = set(joined.frame.columns)
+    readable = [entry for entry in protocol.endpoints if present.issuperset(endpoint_columns(entry))]
+    outcomes = {entry.name: read_outcome(entry, joined, protocol.data_cut) for entry in readable}
     for outcome in outcomes.values():
         findings += outcome.findings
     arm: NDArray[np.object_] | None = None
     strata: NDArray[np.object_] | None = None
-    if protocol.arms is not None:
+    if protocol.arms is not None and protocol.arms.column in present:
         arm, arm_findings = read_arms(protocol.arms, joined)
+        findings += arm_findings
+    if protocol.arms is not None and present.issuperset(protocol.arms.strata):
         strata, strata_findings = read_strata(protocol.arms.strata, joined)
-        findings += (*arm_findings, *strata_findings)
+        findings += strata_findings
     columns: dict[str, pd.Series] = {}
     for variable in protocol.variables:
+        if variable.column not in present:
+            continue
         columns[variable.column], variable_findings = read_variable(variable, joined)
         findings += variable_findings
     markers, marker_findings = _markers(protocol, joined)
@@ -149,7 +157,7 @@ def _type(protocol: Protocol, joined: Joined) -> _Typed:
         outcomes=outcomes,
         arm=arm,
         strata=strata,
-        groups=None if group is None else column(joined.frame, group).to_numpy(dtype=object),
+        groups=None if group is None or group not in present else column(joined.frame, group).to_numpy(dtype=object),
         frame=pd.DataFrame(columns, index=joined.frame.index),
         markers=markers,
         findings=tuple(findings),
@@ -183,7 +191,7 @@ def _select(
     all_steps = (*steps, *criteria_steps, *drop_steps)
     findings = (
         *findings,
-        *too_few(protocol, typed.arm, typed.outcomes[protocol.estimand.endpoint].outcome, keep, all_steps),
+        *too_few(protocol, joined, typed.arm, typed.outcomes[protocol.estimand.endpoint].outcome, keep, all_steps),
     )
     if errors(findings):
         return None, findings

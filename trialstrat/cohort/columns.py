@@ -20,6 +20,13 @@ MISSING, UNMATCHED = -2, -1
 LARGEST = 1e30
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_KINDS = {
+    "with thousands signs": re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?"),
+    "with a decimal comma": re.compile(r"[-+]?\d*,\d+"),
+    "limits (< or >)": re.compile(r"[<>≤≥]=?\s*[-+]?\d.*"),
+    "numbers with a unit": re.compile(r"[-+]?\d+([.,]\d+)?\s*[A-Za-zµ%/][\w%/^*. ]*"),
+    "infinite": re.compile(r"[-+]?inf(inity)?", re.IGNORECASE),
+}
 _WHOLE = re.compile(r"(-?\d+)\.0*")
 _BLANKS = re.compile(r"\s+")
 
@@ -135,6 +142,15 @@ def twins(distinct: Sequence[str]) -> list[list[str]]:
         key = unified(unicodedata.normalize("NFKC", level)).casefold()
         groups.setdefault(key, []).append(level)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def text_kinds(series: pd.Series, bad: NDArray[np.bool_]) -> str:
+    """What cells that are no numbers look like, in words and counts, without showing one."""
+    cells = [str(cell).strip() for cell in series.to_numpy(object)[bad]]
+    counts = dict.fromkeys((*_KINDS, "text"), 0)
+    for cell in cells:
+        counts[next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(cell)), "text")] += 1
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
 
 
 def common_levels(series: pd.Series, among: NDArray[np.bool_], minimum: int) -> str:

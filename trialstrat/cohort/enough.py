@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Outcome
 from trialstrat.cohort.eligibility import Step
+from trialstrat.cohort.integrate import Joined
 from trialstrat.cohort.rules import finding
 from trialstrat.protocol.model import Protocol
 from trialstrat.results import Finding
@@ -17,9 +18,15 @@ Mask = NDArray[np.bool_]
 
 
 def too_few(
-    protocol: Protocol, arm: NDArray[np.object_] | None, outcome: Outcome, keep: Mask, steps: Sequence[Step]
+    protocol: Protocol,
+    joined: Joined,
+    arm: NDArray[np.object_] | None,
+    outcome: Outcome,
+    keep: Mask,
+    steps: Sequence[Step],
 ) -> list[Finding]:
     """Nobody left, a single patient, an arm without patients, or too few events: named with the counts."""
+    file = next(iter(joined.files.values()))
     n = int(keep.sum())
     total = len(keep)
     if n < 2:
@@ -28,21 +35,21 @@ def too_few(
             detail = (
                 f"{empties.step}: {empties.removed} of {empties.before} patients removed, {empties.unknown} unknown"
             )
-            return [finding("N-CRITERION-NONE", source=protocol.id, detail=detail)]
-        return [finding("N-PATIENTS", source=protocol.id, detail=f"{n} of {total} rows left, at least 2 needed")]
+            return [finding("N-CRITERION-NONE", source=file, detail=detail)]
+        return [finding("N-PATIENTS", source=file, detail=f"{n} of {total} rows left, at least 2 needed")]
     sizes = _sizes(protocol, arm, keep)
     name = protocol.arms.column if protocol.arms is not None else ""
     found = [
         finding(
             "N-ARM-ONE" if mask.any() else "N-ARM-EMPTY",
-            source=protocol.id,
+            source=joined.place(name)[0],
             column=name,
             detail=f"{who}: {int(mask.sum())} of {n} patients",
         )
         for who, mask in sizes
         if mask.sum() < 2
     ]
-    return found or _few_events(protocol, sizes, outcome, keep)
+    return found or _few_events(protocol, joined, sizes, outcome, keep)
 
 
 def _sizes(protocol: Protocol, arm: NDArray[np.object_] | None, keep: Mask) -> list[tuple[str, Mask]]:
@@ -52,7 +59,9 @@ def _sizes(protocol: Protocol, arm: NDArray[np.object_] | None, keep: Mask) -> l
     return [(f"arm {level.name}", keep & (arm == level.name)) for level in protocol.arms.levels]
 
 
-def _few_events(protocol: Protocol, groups: list[tuple[str, Mask]], outcome: Outcome, keep: Mask) -> list[Finding]:
+def _few_events(
+    protocol: Protocol, joined: Joined, groups: list[tuple[str, Mask]], outcome: Outcome, keep: Mask
+) -> list[Finding]:
     if outcome.event is None:
         return []
     needed = protocol.analysis.minimum_events
@@ -62,7 +71,7 @@ def _few_events(protocol: Protocol, groups: list[tuple[str, Mask]], outcome: Out
     return [
         finding(
             "N-EVENTS",
-            source=protocol.id,
+            source=joined.place(name)[0],
             column=name,
             detail=f"{who}: {int((of_interest & mask).sum())} events of {int(mask.sum())} patients, {needed} needed",
         )

@@ -20,7 +20,8 @@ from trialstrat.results import Column, Finding, Table
 class Joined:
     """One row per patient of the first source, sorted by id.
 
-    ``origin`` maps a column to its source; levels that fewer than ``minimum_cell`` rows hold are not named in messages.
+    ``origin`` maps a column to its source, ``columns`` a source to its columns here, ``found`` are all names in the
+    files; levels that fewer than ``minimum_cell`` rows hold are not named in messages.
     """
 
     ids: NDArray[np.object_]
@@ -29,6 +30,7 @@ class Joined:
     files: Mapping[str, str]
     lines: Mapping[str, NDArray[np.int64]]
     columns: Mapping[str, tuple[str, ...]]
+    found: tuple[str, ...]
     minimum_cell: int
 
     def take(self, keep: NDArray[np.bool_]) -> Joined:
@@ -89,6 +91,7 @@ def join(
         files={entry.source.name: entry.file for entry in prepared},
         lines=lines,
         columns=columns,
+        found=tuple(dict.fromkeys(name for entry in prepared for name in entry.names)),
         minimum_cell=minimum_cell,
     )
     return joined, tuple(steps), _sources_table(table), (*findings, *clashes)
@@ -176,7 +179,7 @@ def _source_row(entry: Prepared, patients: int, matched: int, unmatched: int) ->
         patients,
         matched,
         unmatched,
-        entry.width,
+        len(entry.names),
         entry.sha256,
     )
 

@@ -1,31 +1,16 @@
-"""Blocks of many numeric markers, and gene symbols that spreadsheets or renaming have spoiled."""
+"""Blocks of many numeric markers."""
 
 from __future__ import annotations
-
-import re
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from trialstrat.cohort.columns import LARGEST, column, numbers
+from trialstrat.cohort.genes import gene_findings
 from trialstrat.cohort.integrate import Joined
-from trialstrat.cohort.rules import finding, visible
 from trialstrat.protocol.model import MarkerBlock
 from trialstrat.results import Finding
-
-_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mär|mai|okt|dez"
-_GENE_DATE = re.compile(
-    rf"(\d{{1,2}}-({_MONTHS})|({_MONTHS})-\d{{1,2}}|\d{{4}}-\d{{2}}-\d{{2}}.*|[34]\d{{4}})", re.IGNORECASE
-)
-_RENAMED = {
-    **{f"SEPT{at}": f"SEPTIN{at}" for at in range(1, 15)},
-    **{f"MARCH{at}": f"MARCHF{at}" for at in range(1, 12)},
-    "MARC1": "MTARC1",
-    "MARC2": "MTARC2",
-    "DEC1": "DELEC1",
-}
 
 
 def read_markers(block: MarkerBlock, joined: Joined, used: set[str]) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
@@ -59,19 +44,3 @@ def read_markers(block: MarkerBlock, joined: Joined, used: set[str]) -> tuple[pd
     if not values:
         found.append(joined.about("E-MARKERS-NONE", "", f"source {block.source}, prefix {block.prefix!r}"))
     return pd.DataFrame(values, index=joined.frame.index), tuple(found)
-
-
-def gene_findings(names: Sequence[str], file: str) -> list[Finding]:
-    """Gene symbols that a spreadsheet turned into dates, and old and new symbols of one gene side by side."""
-    dates = [name for name in names if _GENE_DATE.fullmatch(name)]
-    found = []
-    if dates:
-        detail = ", ".join(visible(name) for name in dict.fromkeys(dates))
-        found.append(finding("E-GENE-DATE", source=file, detail=detail, bad=len(dates), total=len(names)))
-    present = set(names)
-    found += [
-        finding("E-GENE-ALIAS", source=file, column=old, detail=f"{old} and {new}")
-        for old, new in _RENAMED.items()
-        if old in present and new in present
-    ]
-    return found

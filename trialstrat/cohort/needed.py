@@ -10,7 +10,8 @@ from trialstrat.protocol.model import Condition, Endpoint, Protocol
 from trialstrat.results import Finding
 
 
-def _endpoint_columns(endpoint: Endpoint) -> list[str]:
+def endpoint_columns(endpoint: Endpoint) -> list[str]:
+    """The columns that an endpoint is read from."""
     event = endpoint.event.column if endpoint.event is not None else None
     names = (endpoint.time, endpoint.start, endpoint.end, event, endpoint.value, endpoint.entry)
     return [name for name in names if name is not None]
@@ -22,7 +23,7 @@ def declared_columns(protocol: Protocol) -> list[str]:
     if protocol.arms is not None:
         names += [protocol.arms.column, *protocol.arms.strata, *protocol.arms.confounders]
     for endpoint in protocol.endpoints:
-        names += _endpoint_columns(endpoint)
+        names += endpoint_columns(endpoint)
     names += [condition.column for entry in protocol.eligibility for condition in entry.when]
     names += [variable.column for variable in protocol.variables]
     names += [*protocol.analysis.adjust_for, *([protocol.models.group_by] if protocol.models.group_by else [])]
@@ -42,8 +43,8 @@ def block_sources(protocol: Protocol) -> set[str]:
 def presence_findings(protocol: Protocol, joined: Joined) -> tuple[Finding, ...]:
     """Declared columns that no source has, and ranges asked of columns that are not numeric."""
     file = ", ".join(dict.fromkeys(joined.files.values()))
-    everything = [name for names in joined.columns.values() for name in names]
-    found = [missing_column(name, everything, file) for name in declared_columns(protocol) if name not in joined.frame]
+    absent = [name for name in declared_columns(protocol) if name not in joined.frame]
+    found = [missing_column(name, joined.found, file) for name in absent]
     continuous = {variable.column for variable in protocol.variables if variable.kind == "continuous"}
     ranged = {
         condition.column

@@ -32,7 +32,7 @@ class Prepared:
     ids: NDArray[np.object_]
     lines: NDArray[np.int64]
     rows_read: int
-    width: int
+    names: tuple[str, ...]
     origin: str
     sha256: str
     steps: tuple[Step, ...]
@@ -75,7 +75,7 @@ def prepare(source: Source, table: RawTable, needed: set[str] | None, kept: Mapp
         ids=ids,
         lines=lines,
         rows_read=rows_read,
-        width=table.frame.shape[1],
+        names=tuple(str(name) for name in raw.columns),
         origin=table.origin,
         sha256=table.sha256,
         steps=steps,
@@ -98,7 +98,8 @@ def missing_column(name: str, present: Sequence[str] | pd.Index, file: str) -> F
     near = difflib.get_close_matches(name, [str(entry) for entry in present], n=1, cutoff=0.6)
     folded = [str(entry) for entry in present if str(entry).casefold() == name.casefold()]
     guess = folded or near
-    detail = f"did you mean {visible(guess[0])}?" if guess else f"the source has {len(present)} other columns"
+    shown = ", ".join(visible(str(entry)) for entry in present[:10]) + (", …" if len(present) > 10 else "")
+    detail = f"did you mean {visible(guess[0])}?" if guess else f"found {shown or 'none'}"
     return finding("E-COLUMN-MISSING", source=file, column=name, detail=detail)
 
 
@@ -186,10 +187,13 @@ def _repeated(
         ),
         None,
     )
-    detail = f"{patients} ids, {copies} rows are exact copies"
+    detail = f"{patients} {'id' if patients == 1 else 'ids'}, {copies} rows are exact copies"
     if splitter:
         detail += f"; the rows of a patient differ by {splitter}"
-    again = repeated & pd.Series(ids).duplicated().to_numpy()
+    first = pd.DataFrame({"id": ids[repeated], "line": lines[repeated]})
+    together = first.assign(group=first.groupby("id", sort=False)["line"].transform("min")).sort_values(
+        ["group", "line"]
+    )
     code = "E-ID-SAMPLES" if splitter == "SAMPLE_ID" else "E-ID-TWICE"
     return finding(
         code,
@@ -198,7 +202,7 @@ def _repeated(
         detail=detail,
         bad=int(repeated.sum()),
         total=len(ids),
-        lines=np.sort(lines[again]),
+        lines=together["line"].to_numpy(dtype=np.int64),
     )
 
 

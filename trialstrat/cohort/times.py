@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.columns import as_text, column, is_missing
 from trialstrat.cohort.integrate import Joined
+from trialstrat.cohort.unit_mix import find_unit_mix
 from trialstrat.protocol.model import TimeUnit
 from trialstrat.protocol.units import DAYS
 from trialstrat.results import Finding
@@ -63,10 +64,16 @@ def days_between(
 
 def unit_findings(time: NDArray[np.float64], unit: TimeUnit, joined: Joined, name: str) -> tuple[Finding, ...]:
     """A median that no follow-up has, or a part of the times in another unit than the rest."""
-    known = time[np.isfinite(time) & (time > 0)]
+    positive = np.isfinite(time) & (time > 0)
+    known = time[positive]
     if not len(known):
         return ()
     longest = LONGEST_MEDIAN_YEARS * DAYS["years"] / DAYS[unit]
     if np.median(known) > longest:
         return (joined.about("E-TIME-UNIT", name, f"above {longest:.0f} {unit}", bad=len(known)),)
-    return ()
+    mix = find_unit_mix(known)
+    if mix is None:
+        return ()
+    other = np.zeros(len(time), dtype=bool)
+    other[positive] = mix.other
+    return joined.rows("W-TIME-UNIT", name, other, f"about {mix.factor:.4g} times too large")

@@ -19,6 +19,7 @@ from trialstrat.cohort.columns import (
     match,
     number,
     numbers,
+    text_kinds,
     twins,
 )
 from trialstrat.cohort.integrate import Joined
@@ -107,7 +108,7 @@ def _continuous(variable: Variable, series: pd.Series, joined: Joined) -> tuple[
         if variable.maximum is not None:
             outside |= values > variable.maximum
     found = [
-        *joined.rows("E-VALUE-TEXT", variable.column, bad),
+        *joined.rows("E-VALUE-TEXT", variable.column, bad, text_kinds(series, bad)),
         *joined.rows("E-VALUE-INF", variable.column, huge),
         *joined.rows("E-VALUE-RANGE", variable.column, outside & ~huge),
     ]

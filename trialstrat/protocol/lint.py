@@ -171,7 +171,7 @@ def _sources(protocol: Protocol) -> Iterator[Remark]:
             text = f"no source named {block.source}"
             yield Remark("P-BLOCK-SOURCE", "error", f"marker_blocks.{at}.source", text, f"Use one of {sorted(names)}.")
     for at, source in enumerate(protocol.sources):
-        if source.id is None:
+        if source.id is None and source.layout == "patients":
             yield Remark("P-ID", "error", f"sources.{at}", "no patient id", "Declare id: (the column), or id: row.")
         elif source.id == "row" and len(protocol.sources) > 1:
             text = "rows of one file cannot be matched with patients of another"

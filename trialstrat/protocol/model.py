@@ -27,6 +27,10 @@ class Source(Declared):
     file: str | None = Field(default=None, description="Path relative to the data folder, by default the protocol's.")
     dataset: str | None = Field(default=None, description="Packaged data set, for instance scikit-survival/gbsg2.")
     id: str | None = Field(default=None, description="Column with the patient id; 'row' numbers the rows of the file.")
+    layout: Literal["patients", "markers"] = Field(
+        default="patients",
+        description="markers: one row per marker, named in the first column; one column per patient.",
+    )
     delimiter: str | None = Field(default=None, description="Field separator; found by looking when absent.")
     decimal: Literal[".", ","] | None = None
     encoding: str = "utf-8"
@@ -44,6 +48,8 @@ class Source(Declared):
     def _one_origin(self) -> Source:
         if (self.file is None) == (self.dataset is None):
             raise ValueError("declare exactly one of file: and dataset:")
+        if self.layout == "markers" and (self.id is not None or self.where):
+            raise ValueError("layout: markers takes the patient ids from the header; remove id: and where:")
         return self
 
 

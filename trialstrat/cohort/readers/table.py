@@ -79,7 +79,7 @@ def checked_names(names: Sequence[str], file: str) -> list[str]:
             "E-COLUMN-TWICE",
             source=file,
             column=trimmed[at[0] - 1] or "(blank)",
-            detail=f"in columns {' and '.join(str(place) for place in at[:5])}",
+            detail=f"at positions {' and '.join(str(place) for place in at[:5])}",
         )
         for at in places.values()
         if len(at) > 1
