@@ -124,3 +124,37 @@ def test_folds(data, k):
         grouped = stratified_folds(event, arm, site, k, np.random.default_rng(seed))
         assert set(grouped) == set(range(k))
         assert all(np.unique(grouped[site == one]).size == 1 for one in np.unique(site))
+
+
+def trial(rng, n):
+    """A prognostic score with log hazard ratio 0.7 and uniform censoring that does not depend on it."""
+    x = rng.normal(size=n)
+    death, end = rng.exponential(np.exp(-0.7 * x)), rng.uniform(0.2, 3.0, n)
+    return np.minimum(death, end), (death <= end).astype(int), x
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_truth():
+    """Scores of 200,000 patients without censoring stand for the truth; their own error is small."""
+    rng = np.random.default_rng(40)
+    x = rng.normal(size=200_000)
+    death = rng.exponential(np.exp(-0.7 * x))
+    survival = np.exp(-np.exp(0.7 * x))[:, None]
+    every = np.ones(x.size)
+    truth = np.array(
+        [
+            harrell_c(np.minimum(death, 2.0), death <= 2.0, x).value,
+            time_dependent_auc(death, every, x, 1.0).auc[0],
+            brier(death, every, survival, 1.0).brier[0],
+        ]
+    )
+    runs, covered = 800, np.zeros(3)
+    for _ in range(runs):
+        time, event, score = trial(rng, 300)
+        concordance = uno_c(time, event, score, tau=2.0)
+        area = time_dependent_auc(time, event, score, 1.0)
+        error = brier(time, event, np.exp(-np.exp(0.7 * score))[:, None], 1.0)
+        found = np.array([concordance.value, area.auc[0], error.brier[0]])
+        spread = np.array([concordance.std_error, area.std_error[0], error.std_error[0]])
+        covered += np.abs(found - truth) <= 1.959964 * spread
+    assert (np.abs(covered / runs - 0.95) < 0.025).all()

@@ -144,25 +144,14 @@ def maxstat(
         return _no_cut(rows, p_method, reason)
     ordered = values[order]
     same_as_next = np.append(ordered[1:] == ordered[:-1], False)
-    best, at, first_power, third_power = scan_cuts(
+    best, at, *powers = scan_cuts(
         same_as_next, order, centred, inverse_sd, neighbour_roots(rows.n), int(sizes[0]), int(sizes[-1])
     )
-    p = NAN
-    if p_method == "lau92":
-        p = float(lau92(np.array(best), min_prop, max_prop))
-    elif p_method == "lau94":
-        p = float(lau94(np.array(best), np.array(first_power), np.array(third_power)))
-    elif p_method == "exact_gauss":
-        p = exact_gauss(best, sizes, rows.n)
-    elif p_method == "hl":
-        p = hothorn_lausen(best, scores.astype(np.int64), sizes)
-    elif rng is not None:
-        p = permutation_p(best, centred, sizes, inverse_sd, draws, rng)
     sums = np.cumsum(centred[order])[sizes - 1]
     return Maxstat(
         statistic=best,
         cutpoint=float(values[order[at - 1]]),
-        p=p,
+        p=_p_value(p_method, best, powers, (scores, centred, inverse_sd, sizes), (min_prop, max_prop), draws, rng),
         p_method=p_method,
         n_low=at,
         n_high=rows.n - at,
@@ -245,6 +234,28 @@ def maxstat_screen(
         status="not_estimable" if reason else "ok",
         reason=reason,
     )
+
+
+def _p_value(
+    p_method: PMethod,
+    best: float,
+    powers: list[float],
+    permuted: tuple[Floats, Floats, Floats, Integers],
+    proportions: tuple[float, float],
+    draws: int,
+    rng: np.random.Generator | None,
+) -> float:
+    """P value of the maximum ``best``; ``permuted``: scores, centred scores, 1 / SD of their sums, admissible sizes."""
+    scores, centred, inverse_sd, sizes = permuted
+    if p_method == "lau92":
+        return float(lau92(np.array(best), *proportions))
+    if p_method == "lau94":
+        return float(lau94(np.array(best), *(np.array(power) for power in powers)))
+    if p_method == "hl":
+        return hothorn_lausen(best, scores.astype(np.int64), sizes)
+    if p_method == "condmc" and rng is not None:
+        return permutation_p(best, centred, sizes, inverse_sd, draws, rng)
+    return exact_gauss(best, sizes, scores.size)
 
 
 def _scores(rows: SurvivalData) -> Floats:
