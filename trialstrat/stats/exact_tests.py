@@ -7,21 +7,25 @@ Mann-Whitney distribution is wrong with ties.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
+
+from trialstrat.stats.kernels.exact_tables import choice_bounds, expand_pairs
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 #: Tables whose probability exceeds the observed one by less than this factor count as equally likely (as in R).
 _RELATIVE_TIE = 1e-7
-_MERGE = 1e10
+_MERGE = 1e9
+#: Pairs of a partial table and a way to fill its next row that are looked at in one stage (some seconds).
+_MOST_PAIRS = 1e9
 _MOST_STATES = 4_000_000
-_CHUNK = 2_000_000
 #: Work allowed for a rank-sum distribution (patients x smaller group x largest sum), some seconds.
-_MOST_RANK_STEPS = 4e9
+_MOST_RANK_STEPS = 1e9
 
 
 class TooLargeError(Exception):
@@ -52,22 +56,13 @@ def fisher_p(table: IntArray) -> float:
     """
     counts = table if table.shape[1] <= table.shape[0] else table.T
     network = _Network.build(counts)
-    limit = float(-network.log_factorial[counts].sum()) + np.log1p(_RELATIVE_TIE)
-    totals = network.log_factorial[counts.sum(axis=1)].sum() + network.log_factorial[counts.sum(axis=0)].sum()
-    constant = float(totals - network.log_factorial[counts.sum()])
     nodes, values, copies = network.start[None, :], np.zeros(1), np.ones(1)
     probability = 0.0
     for stage in range(network.rows.size):
-        code = network.encode(nodes)
-        longest, shortest = network.longest[stage][code], network.shortest[stage][code]
-        all_count = values + longest <= limit
-        if all_count.any():
-            mass = values[all_count] + network.completions(stage, nodes[all_count]) + constant
-            probability += float(copies[all_count] @ np.exp(mass))
-        undecided = ~all_count & (values + shortest <= limit)
-        if not undecided.any():
+        decided, nodes, values, copies = network.expand(stage, nodes, values, copies)
+        probability += decided
+        if values.size == 0:
             break
-        nodes, values, copies = network.expand(stage, nodes[undecided], values[undecided], copies[undecided])
     return min(probability, 1.0)
 
 
@@ -76,13 +71,16 @@ class _Network:
     """Stages are rows of the table; a node of a stage is the vector of column totals left for the rows from there on.
 
     ``longest`` and ``shortest`` hold, per stage and node code, the largest and smallest value of -sum log x! that the
-    remaining rows can add (-inf and inf at impossible nodes).
+    remaining rows can add (-inf and inf at impossible nodes). ``limit`` is the value of the observed table;
+    ``constant`` turns a value into a log probability.
     """
 
     rows: IntArray
     start: IntArray
     radix: IntArray
     log_factorial: FloatArray
+    limit: float
+    constant: float
     longest: list[FloatArray]
     shortest: list[FloatArray]
 
@@ -90,100 +88,99 @@ class _Network:
     def build(cls, counts: IntArray) -> _Network:
         rows, start = counts.sum(axis=1), counts.sum(axis=0)
         sizes = start[:-1] + 1
-        radix = np.concatenate([[1], np.cumprod(sizes)[:-1]]).astype(np.int64)
-        size = int(np.prod(sizes.astype(np.float64)))
-        if size > _MOST_STATES:
+        size = float(np.prod(sizes.astype(np.float64)))
+        work = sum(size * _count_compositions(int(row), start.size) for row in rows[:-1])
+        if work > _MOST_PAIRS:
             raise TooLargeError
         log_factorial = gammaln(np.arange(int(counts.sum()) + 1) + 1.0)
-        empty = [np.full(size, -np.inf) for _ in rows]
         network = cls(
             rows=rows,
             start=start,
-            radix=radix,
+            radix=np.concatenate([[1], np.cumprod(sizes)[:-1]]).astype(np.int64),
             log_factorial=log_factorial,
-            longest=empty,
-            shortest=[np.full(size, np.inf) for _ in rows],
+            limit=float(-log_factorial[counts].sum()) + float(np.log1p(_RELATIVE_TIE)),
+            constant=float(log_factorial[rows].sum() + log_factorial[start].sum() - log_factorial[counts.sum()]),
+            longest=[np.full(int(size), -np.inf) for _ in range(rows.size + 1)],
+            shortest=[np.full(int(size), np.inf) for _ in range(rows.size + 1)],
         )
-        network._fill_bounds(size)
+        network.longest[-1][0] = network.shortest[-1][0] = 0.0
+        network._fill_bounds(int(size))
         return network
-
-    def encode(self, nodes: IntArray) -> IntArray:
-        """Position of nodes (q, c) in the bound arrays; the last column follows from the others."""
-        return nodes[:, :-1] @ self.radix
-
-    def completions(self, stage: int, nodes: IntArray) -> FloatArray:
-        """Log of the sum over all completions from ``stage`` on of the product of 1 / x!."""
-        left = self.rows[stage:]
-        total = self.log_factorial[left.sum()] - self.log_factorial[left].sum()
-        return total - self.log_factorial[nodes].sum(axis=1)
 
     def expand(
         self, stage: int, nodes: IntArray, values: FloatArray, copies: FloatArray
-    ) -> tuple[IntArray, FloatArray, FloatArray]:
-        """All ways to fill the row of ``stage``, partial tables that cannot be told apart merged."""
+    ) -> tuple[float, IntArray, FloatArray, FloatArray]:
+        """Fill the row of ``stage`` in every way.
+
+        Returns the probability of all tables that this decides, and the partial tables that remain undecided, those
+        that cannot be told apart merged.
+        """
         choices = _compositions(int(self.rows[stage]), self.start)
-        added = -self.log_factorial[choices].sum(axis=1)
-        parts: list[tuple[IntArray, FloatArray, FloatArray]] = []
-        for chunk in np.array_split(np.arange(values.size), _chunks(values.size, added.size)):
-            rest = nodes[chunk][:, None, :] - choices[None, :, :]
-            left, choice = np.nonzero((rest >= 0).all(axis=2))
-            parts.append(_merge(rest[left, choice], values[chunk][left] + added[choice], copies[chunk][left]))
-        if sum(part[1].size for part in parts) > _MOST_STATES:
+        if values.size * float(choices.shape[0]) > _MOST_PAIRS:
             raise TooLargeError
-        joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return _merge(joined[0], joined[1], joined[2])
+        added = -self.log_factorial[choices].sum(axis=1)
+        longest, shortest = self.longest[stage + 1], self.shortest[stage + 1]
+        rows_left = self.rows[stage + 1 :]
+        completions = float(self.log_factorial[rows_left.sum()] - self.log_factorial[rows_left].sum())
+        masses, left, chosen = expand_pairs(
+            nodes, values, choices, added, self.radix, longest, shortest, self.limit, self.constant + completions
+        )
+        if left.size > _MOST_STATES:
+            raise TooLargeError
+        decided = float(copies @ masses)
+        below = nodes[left] - choices[chosen]
+        return decided, *_merge(below[:, :-1] @ self.radix, below, values[left] + added[chosen], copies[left])
 
     def _fill_bounds(self, size: int) -> None:
-        """Backward recursion: the last row takes what is left, every other row the best or worst of its choices."""
+        """Backward recursion over the stages: the best and the worst choice of every row."""
         grid = np.stack(np.unravel_index(np.arange(size), tuple(self.start[:-1] + 1), order="F"), axis=1)
         for stage in range(self.rows.size - 1, -1, -1):
             last_column = self.rows[stage:].sum() - grid.sum(axis=1)
             nodes = np.column_stack([grid, last_column])
-            possible = (last_column >= 0) & (last_column <= self.start[-1])
-            where = np.flatnonzero(possible)
-            if stage == self.rows.size - 1:
-                self.longest[stage][where] = -self.log_factorial[nodes[where]].sum(axis=1)
-                self.shortest[stage][where] = self.longest[stage][where]
-            else:
-                self._best_choice(stage, nodes, where)
+            where = np.flatnonzero((last_column >= 0) & (last_column <= self.start[-1]))
+            self._best_choice(stage, nodes, where)
 
     def _best_choice(self, stage: int, nodes: IntArray, where: IntArray) -> None:
+        if stage == self.rows.size - 1:
+            self.longest[stage][where] = -self.log_factorial[nodes[where]].sum(axis=1)
+            self.shortest[stage][where] = self.longest[stage][where]
+            return
         choices = _compositions(int(self.rows[stage]), self.start)
         added = -self.log_factorial[choices].sum(axis=1)
-        for chunk in np.array_split(where, _chunks(where.size, added.size)):
-            rest = nodes[chunk][:, None, :] - choices[None, :, :]
-            fits = (rest >= 0).all(axis=2)
-            code = np.where(fits, rest[:, :, :-1] @ self.radix, 0)
-            self.longest[stage][chunk] = np.where(fits, self.longest[stage + 1][code] + added, -np.inf).max(axis=1)
-            self.shortest[stage][chunk] = np.where(fits, self.shortest[stage + 1][code] + added, np.inf).min(axis=1)
+        self.longest[stage][where], self.shortest[stage][where] = choice_bounds(
+            nodes[where], choices, added, self.radix, self.longest[stage + 1], self.shortest[stage + 1]
+        )
 
 
-def _chunks(rows: int, width: int) -> int:
-    return max(1, int(np.ceil(rows * width / _CHUNK)))
+def _count_compositions(total: int, parts: int) -> float:
+    """Number of vectors of ``parts`` non-negative integers with this sum."""
+    return float(comb(total + parts - 1, parts - 1))
 
 
 def _compositions(total: int, caps: IntArray) -> IntArray:
     """All vectors of non-negative integers with this sum and at most ``caps``, (m, c)."""
     vectors = np.zeros((1, 0), dtype=np.int64)
-    for position, cap in enumerate(caps):
-        left = total - vectors.sum(axis=1)
-        if position == caps.size - 1:
-            vectors = np.column_stack([vectors, left])[left <= cap]
-            break
-        room = np.minimum(left, cap) + 1
-        if room.sum() > _MOST_STATES:
-            raise TooLargeError
+    for cap in caps[:-1]:
+        room = np.minimum(total - vectors.sum(axis=1), cap) + 1
         repeated = np.repeat(vectors, room, axis=0)
         value = np.arange(room.sum()) - np.repeat(np.cumsum(room) - room, room)
         vectors = np.column_stack([repeated, value])
-    return vectors
+    left = total - vectors.sum(axis=1)
+    return np.column_stack([vectors, left])[left <= caps[-1]]
 
 
-def _merge(nodes: IntArray, values: FloatArray, copies: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+def _merge(
+    codes: IntArray, nodes: IntArray, values: FloatArray, copies: FloatArray
+) -> tuple[IntArray, FloatArray, FloatArray]:
     """Add up the copies of partial tables with the same node and, to rounding, the same value."""
-    key = np.column_stack([nodes[:, :-1], np.rint(values * _MERGE).astype(np.int64)])
-    _, first, group = np.unique(key, axis=0, return_index=True, return_inverse=True)
-    return nodes[first], values[first], np.bincount(group.ravel(), weights=copies).astype(np.float64)
+    if values.size == 0:
+        return nodes, values, copies
+    key = np.rint(values * _MERGE).astype(np.int64)
+    order = np.lexsort((key, codes))
+    key, codes = key[order], codes[order]
+    new = np.concatenate([[True], (np.diff(key) != 0) | (np.diff(codes) != 0)])
+    first = order[new]
+    return nodes[first], values[first], np.add.reduceat(copies[order], np.flatnonzero(new))
 
 
 def rank_sum_p(ranks: FloatArray, members: npt.NDArray[np.bool_]) -> float:
@@ -215,6 +212,7 @@ def rank_sum_p(ranks: FloatArray, members: npt.NDArray[np.bool_]) -> float:
         members = ~members
     size = int(members.sum())
     doubled = doubled - doubled.min()
+    doubled //= max(1, int(np.gcd.reduce(doubled)))
     largest = int(np.sort(doubled)[-size:].sum())
     if ranks.size * size * largest > _MOST_RANK_STEPS:
         raise TooLargeError
