@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trialstrat.report import format as fmt
+from trialstrat.report.figures.curves import Step
 from trialstrat.report.model import RunRecord
 from trialstrat.results import Estimate
 
@@ -107,6 +108,28 @@ class Context:
     def arm_order(self) -> tuple[str, ...]:
         """Treatments first, control last: the order of colours and of legends."""
         return (*self.treatments, *((self.control,) if self.control else ()))
+
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """Every group that estimates may carry in their names."""
+        return self.arm_order or tuple(str(arm["name"]) for arm in self.arms) or ("all",)
+
+    def medians(self) -> dict[str, float]:
+        """Estimated medians by arm, where the curve reaches one half."""
+        found = {arm: self.ok(f"primary.km.median.{arm}") for arm in self.arm_names}
+        return {arm: estimate.value for arm, estimate in found.items() if estimate is not None}
+
+    def exact_points(self) -> dict[str, Step]:
+        """(horizon, survival, lower, upper) by arm, where it was estimated."""
+        if self.horizon is None:
+            return {}
+        found = {arm: self.ok(f"primary.milestone.{arm}") for arm in self.arm_names}
+        return {arm: (self.horizon, e.value, e.lower, e.upper) for arm, e in found.items() if e is not None}
+
+    @property
+    def free(self) -> str:
+        """The word for not having had the event."""
+        return "alive" if "overall survival" in self.endpoint_label.lower() else "event-free"
 
     @property
     def randomised(self) -> bool:

@@ -10,6 +10,9 @@ from trialstrat.report.context import Context
 from trialstrat.report.curve_views import Source, curves, numbers, time_ticks
 from trialstrat.report.figures.curves import Layout, survival_chart
 from trialstrat.report.page import Card, Cover, Figure, Panel, TableView
+from trialstrat.report.sections.curve_figure import curve_words
+from trialstrat.report.sections.primary import survival_title
+from trialstrat.results import Finding
 
 BADGES = {
     "confirmatory": ("Confirmatory", "The question and its analysis were declared before the outcomes were read."),
@@ -18,7 +21,10 @@ BADGES = {
 }
 SIDES = ("inside", "outside")
 MOST_LIMITS = 3
-NARROW_WIDTH = 180
+NARROW_WIDTH = 280
+#: Below this agreement between the folds' rules and the final one, the rule's instability is a limit of page one.
+UNSTABLE = 0.8
+PLACES = {"inside": "Inside the criteria", "outside": "Outside the criteria"}
 
 
 def build(context: Context) -> Cover:
@@ -71,7 +77,9 @@ def _enrol(context: Context) -> Card:
     if rule is not None and sentences.rule_proposed(context):
         lines = ["Eligible as written, and:", *(str(row["text"]) for row in rule.records())]
     else:
-        lines = ["All patients who are eligible as written.", "No further condition is supported by these data."]
+        asked = context.record.stage("criteria") is not None
+        tail = "is supported by these data" if asked else "was studied in this run"
+        lines = ["All patients who are eligible as written.", f"No further condition {tail}."]
     return Card(key="enrol", title="Enrol", lines=tuple(lines), copy=criteria_text(context))
 
 
@@ -119,7 +127,7 @@ def limits(context: Context) -> list[str]:
         if ph and ph.value < alpha:
             found.append(f"Hazards are not proportional (p {fmt.p_value(ph.value)}): one hazard ratio hides a change.")
     stability = context.ok("criteria.enrichment.stability")
-    if sentences.rule_proposed(context) and stability and stability.value < 1:
+    if sentences.rule_proposed(context) and stability and stability.value < UNSTABLE:
         found.append(
             f"The rule moves with the data: rules of the folds agree with it by {fmt.percent(stability.value, 0)}."
         )
@@ -130,8 +138,13 @@ def limits(context: Context) -> list[str]:
     order = {"error": 0, "warning": 1}
     stages = context.record.stages.values()
     findings = [finding for stage in stages for finding in stage.findings if finding.severity in order]
-    found += [fmt.sentence(f.text()) for f in sorted(findings, key=lambda f: (order[f.severity], -(f.bad or 0)))]
+    found += [_told(f) for f in sorted(findings, key=lambda f: (order[f.severity], -(f.bad or 0)))]
     return list(dict.fromkeys(found))
+
+
+def _told(finding: Finding) -> str:
+    """A finding without its code, which belongs to the sections."""
+    return fmt.sentence(finding.text().removeprefix(finding.code).strip())
 
 
 def _beware(context: Context) -> Card:
@@ -175,8 +188,8 @@ def figure(context: Context) -> Figure | None:
     km, risk = context.record.table("primary.km"), context.record.table("primary.at_risk")
     if km is None or risk is None:
         return None
-    who = "by arm" if context.pairs else "of the cohort"
-    return _panels(context, [("all", Source(km=km, at_risk=risk, key="arm"))], f"{context.endpoint_label} {who}")
+    source = Source(km=km, at_risk=risk, key="arm", medians=context.medians(), exact=context.exact_points())
+    return _panels(context, [("all", source)], survival_title(context))
 
 
 def _panels(context: Context, sources: list[tuple[str, Source]], title: str) -> Figure:
@@ -186,12 +199,13 @@ def _panels(context: Context, sources: list[tuple[str, Source]], title: str) -> 
     panels: list[Panel] = []
     views: list[TableView] = []
     single = len(sources) == 1
+    by = " by arm" if context.pairs else ""
     for number, (side, source) in enumerate(sources):
         shown = curves(source, context.arm_order, context.minimum_cell)
         layout = Layout(
             ticks=ticks if single or len(ticks) < 7 else ticks[::2],
             time_title=context.time_title if single else context.unit.capitalize(),
-            value_title="Event-free",
+            value_title=context.free.capitalize(),
             unit=context.unit,
             width=440 if single else 232,
             height=180 if single else 150,
@@ -200,34 +214,36 @@ def _panels(context: Context, sources: list[tuple[str, Source]], title: str) -> 
             label_inside=len(shown) <= 2,
             risk_labels=number == 0,
         )
-        label = str(source.rows(source.km)[0].get("label_population") or "") if not single else ""
+        label = PLACES.get(side, side) if not single else ""
         chart, narrow = survival_chart(shown, layout), survival_chart(shown, _narrowed(layout))
         panels.append(Panel(chart=chart, narrow=narrow, label=label))
-        views.append(numbers(source, shown, key=f"cover-{side}", unit=context.unit, first=label or "Arm"))
+        views += numbers(source, shown, key=f"cover-{side}", unit=context.unit, first=label or "Arm")
     return Figure(
         key="cover",
         title=title,
-        subtitle=f"{context.endpoint_label}, Kaplan-Meier by arm with 95% bands. {fmt.sentence(context.population())}",
+        subtitle=f"{context.endpoint_label}, Kaplan-Meier{by} with 95% bands. {fmt.sentence(context.population())}",
         description=describe(sources, context),
         panels=tuple(panels),
+        caption=_pooled(context.minimum_cell),
         numbers=tuple(views),
     )
+
+
+def _pooled(minimum: int) -> str:
+    return f"To protect patients each step stands for at least {minimum} events." if minimum > 1 else ""
 
 
 def _narrowed(layout: Layout) -> Layout:
     """For a telephone: fewer ticks, every panel with its own labels."""
     ticks = layout.ticks if len(layout.ticks) < 6 else layout.ticks[::2]
-    return replace(layout, width=NARROW_WIDTH, height=170, ticks=ticks, risk_labels=True)
+    return replace(layout, width=NARROW_WIDTH, height=170, ticks=ticks, label_room=0)
 
 
 def describe(sources: list[tuple[str, Source]], context: Context) -> str:
-    """The curves in words: survival at the horizon of every curve."""
+    """The curves in words: the share at the horizon of every curve."""
     parts = []
-    for _, source in sources:
+    for side, source in sources:
         for curve in curves(source, context.arm_order, context.minimum_cell):
-            where = source.rows(source.km)[0].get("label_population")
-            place = f"{where}, " if where else ""
-            time = min(context.horizon or curve.end, curve.end)
-            at = fmt.horizon(time, context.unit)
-            parts.append(f"{place}{curve.label}: {fmt.percent(curve.at(time), 0)} event-free at {at}")
+            place = f"{PLACES[side]}, " if side in PLACES else ""
+            parts.append(f"{place}{curve_words(curve, context.horizon or curve.end, context)}")
     return fmt.sentence("; ".join(parts))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trialstrat.report import format as fmt
 from trialstrat.report import tables
-from trialstrat.report.figures.curves import Curve
+from trialstrat.report.figures.curves import Curve, Step
 from trialstrat.report.figures.theme import STYLES
 from trialstrat.report.page import Head, TableView
 from trialstrat.results import Cell, Table
@@ -18,13 +18,19 @@ MEASURES = ("at_risk", "events", "censored")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the curves of one figure stand: ``key`` is the column that names the group."""
+    """Where the curves of one figure stand: ``key`` is the column that names the group, ``medians`` are estimates.
+
+    ``exact`` are points of the curves that estimates give away anyhow (survival at the horizon): a pooled curve goes
+    through them, so that the drawing agrees with the text.
+    """
 
     km: Table
     at_risk: Table
     key: str
     censoring: Table | None = None
     only: Mapping[str, str] | None = None
+    medians: Mapping[str, float] = field(default_factory=dict)
+    exact: Mapping[str, Step] = field(default_factory=dict)
 
     def rows(self, table: Table) -> list[Record]:
         """The rows of this figure."""
@@ -65,6 +71,8 @@ def curves(
         )
         last = max((float(row["time"]) for row in mine), default=0.0)  # type: ignore[arg-type]
         end = min(stop, max(last, _last_tick(counted)))
+        if minimum > 1 and name in source.exact and source.exact[name][0] < end:
+            steps = tuple(sorted({step[0]: step for step in (*steps, source.exact[name])}.values()))
         steps = (*steps, (end, *steps[-1][1:])) if end > steps[-1][0] else steps
         out.append(
             Curve(
@@ -72,6 +80,8 @@ def curves(
                 style=styles[style % len(styles)],
                 steps=steps,
                 censored=_censored(source, name, end),
+                pooled=minimum > 1,
+                known_median=source.medians.get(name),
                 risk={float(row["time"]): _counts(row, minimum) for row in counted},  # type: ignore[arg-type]
             )
         )
@@ -114,30 +124,52 @@ def shown_count(raw: Cell, minimum: int) -> str:
     return fmt.suppressed(minimum) if raw is None else fmt.count(float(raw))
 
 
-def numbers(source: Source, shown: Sequence[Curve], *, key: str, unit: str, first: str) -> TableView:
-    """The numbers behind a figure at the ticks of its axis: survival with interval, at risk, events, censored."""
-    ticks = time_ticks(source)
-    rows = []
-    for curve in shown:
-        for tick in ticks:
-            step = [s for s in curve.steps if s[0] <= tick][-1]
-            known = tick <= curve.end
-            survival = fmt.interval(step[1], step[2], step[3], fmt.percent) if known else fmt.DASH
-            counts = curve.risk.get(tick, (fmt.DASH,) * 3)
-            why = "" if known else "too few patients at risk"
-            rows.append(
-                tables.row(
-                    tables.text(curve.label, header=True),
-                    tables.value(tick, fmt.number),
-                    tables.value(survival, fmt.percent) if not why else tables.value(None, fmt.percent, why),
-                    *(tables.value(entry, fmt.count) for entry in counts),
-                )
-            )
-    head = tables.heads(
-        first,
-        tables.numeric("Time", unit),
-        tables.numeric("Survival (95% interval)"),
-        *(Head(text=word, numeric=True) for word in ("At risk", "Events", "Censored")),
+def pooling(minimum: int) -> str:
+    """The sentence that says how a protected curve is to be read."""
+    if minimum <= 1:
+        return ""
+    return (
+        f"To protect patients each step stands for at least {minimum} events; the curve is exact where the table of "
+        "its numbers says so, and drawn with its steps midway between these times."
     )
-    note = "Events and censored are counted from time zero. " + source.km.note
-    return TableView(key=key, caption="The numbers of this figure", heads=head, rows=tuple(rows), note=note.strip())
+
+
+def numbers(source: Source, shown: Sequence[Curve], *, key: str, unit: str, first: str) -> tuple[TableView, ...]:
+    """The numbers behind a figure: where each curve is exact, and the counts below the axis."""
+    head = tables.heads(first, tables.numeric("Time", unit), tables.numeric("Share (95% interval)"))
+    rows = [
+        tables.row(
+            tables.text(curve.label, header=True),
+            tables.value(step[0], lambda v: fmt.fixed(v, 1)),
+            tables.value(fmt.interval(step[1], step[2], step[3], fmt.percent), fmt.percent),
+        )
+        for curve in shown
+        for step in thinned(curve.steps)
+    ]
+    counted = [
+        tables.row(
+            tables.text(curve.label, header=True),
+            tables.value(tick, fmt.number),
+            *(tables.value(entry, fmt.count) for entry in counts),
+        )
+        for curve in shown
+        for tick, counts in curve.risk.items()
+    ]
+    below = (Head(text=word, numeric=True) for word in ("At risk", "Events", "Censored"))
+    return (
+        TableView(key=f"{key}-curve", caption="The curves", heads=head, rows=tuple(rows), note=source.km.note),
+        TableView(
+            key=f"{key}-counts",
+            caption="The counts below the axis",
+            heads=tables.heads(first, tables.numeric("Time", unit), *below),
+            rows=tuple(counted),
+            note=source.at_risk.note,
+        ),
+    )
+
+
+def thinned(steps: Sequence[Step], most: int = 40) -> list[Step]:
+    """Every k-th step and the last, so that a table stays readable."""
+    every = max(1, -(-len(steps) // most))
+    kept = list(steps[::every])
+    return kept if kept[-1] == steps[-1] else [*kept, steps[-1]]

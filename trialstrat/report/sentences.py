@@ -56,7 +56,7 @@ def whom(context: Context) -> str:
 
 #: (difference, value of an arm, what is counted) by kind of endpoint; the first that a run holds is told.
 ABSOLUTE = (
-    ("milestone.difference", "milestone", "event-free at {horizon}"),
+    ("milestone.difference", "milestone", "{free} at {horizon}"),
     ("cif.difference", "cif", "with the event by {horizon}"),
     ("risk_difference", "risk", "with the event"),
 )
@@ -75,7 +75,7 @@ def effect(context: Context) -> str:
         if difference and with_t and without:
             names = [fmt.lower_first(context.arm_label(arm)) for arm in (treatment, control)]
             verb = "are expected to be" if context.randomised else "were"
-            state = counted.format(horizon=context.at_horizon)
+            state = counted.format(horizon=context.at_horizon, free=context.free)
             return (
                 f"Of 100 patients, {fmt.per_hundred(with_t.value)} with {names[0]} and "
                 f"{fmt.per_hundred(without.value)} with {names[1]} {verb} {state} "
@@ -120,13 +120,12 @@ def more_or_fewer(difference: Estimate) -> str:
 def _single(context: Context) -> str:
     """One arm: what happened, and that nothing can be said about an effect."""
     why = context.record.fact("primary", "question_not_asked") or "there is no control arm"
-    arms = [str(arm["name"]) for arm in context.arms] or ["all"]
-    found = next((e for e in (context.ok(f"primary.milestone.{arm}") for arm in arms) if e), None)
+    found = next((e for e in (context.ok(f"primary.milestone.{arm}") for arm in context.arm_names) if e), None)
     opening = ""
     if found:
         ends = f"{fmt.per_hundred(found.lower)} to {fmt.per_hundred(found.upper)}"
         opening = (
-            f"Of 100 patients, {fmt.per_hundred(found.value)} were event-free at {context.at_horizon} "
+            f"Of 100 patients, {fmt.per_hundred(found.value)} were {context.free} at {context.at_horizon} "
             f"({fmt.lower_first(context.endpoint_label)}; {fmt.percent(found.level, 0)} interval {ends}). "
         )
     return f"{opening}No effect of treatment can be estimated: {fmt.lower_first(why).rstrip('.')}."
@@ -215,5 +214,5 @@ def _rule_certainty(context: Context) -> str:
     gained = context.ok("criteria.enrichment.events_gained_per_100")
     if not rule_proposed(context) or not gained:
         return ""
-    text = fmt.interval(gained.value, gained.lower, gained.upper, fmt.number)
+    text = fmt.interval(gained.value, gained.lower, gained.upper, lambda v: fmt.fixed(v, 0))
     return f"Among 100 patients enrolled by the rule {text} more have an event than among 100 unselected ones. "

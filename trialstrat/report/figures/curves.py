@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 
@@ -16,38 +16,62 @@ BOLD_CHARACTER = 7.6
 HOVER_STEPS = 80
 
 
+Step = tuple[float, float, float | None, float | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One group: ``steps`` are (time, survival, lower, upper), ``risk`` maps a tick to (at risk, events, censored)."""
+    """One group: ``steps`` are (time, survival, lower, upper), ``risk`` maps a tick to (at risk, events, censored).
+
+    Where steps are ``pooled`` to protect patients the curve is exact at the times of its steps only: it is drawn with
+    its steps midway between them, which leans to neither side, and read in between along straight lines.
+    """
 
     label: str
     style: int
-    steps: tuple[tuple[float, float, float | None, float | None], ...]
-    censored: tuple[tuple[float, float], ...] = ()
+    steps: tuple[Step, ...]
     risk: Mapping[float, tuple[str, str, str]]
+    censored: tuple[tuple[float, float], ...] = ()
+    pooled: bool = False
+    known_median: float | None = None
 
     @property
     def end(self) -> float:
         """Last time at which the curve is drawn."""
         return self.steps[-1][0]
 
-    def at(self, time: float) -> float:
-        """Survival at a time."""
-        return self.step(time)[1]
+    @property
+    def shape(self) -> Literal["step", "step-after"]:
+        """How the line goes from one step to the next."""
+        return "step" if self.pooled else "step-after"
 
-    def step(self, time: float) -> tuple[float, float, float | None, float | None]:
-        """The step of the curve that holds at a time."""
+    def at(self, time: float) -> float:
+        """Survival at a time; between the steps of a pooled curve along a straight line."""
+        here = self.step(time)
+        later = next((step for step in self.steps if step[0] > time), None)
+        if not self.pooled or later is None:
+            return here[1]
+        return here[1] + (later[1] - here[1]) * (time - here[0]) / (later[0] - here[0])
+
+    def step(self, time: float) -> Step:
+        """The last step up to a time."""
         return [step for step in self.steps if step[0] <= time][-1]
 
     @property
     def median(self) -> float | None:
-        """First time at which at most half are event-free."""
+        """The median as estimated; else, of a curve that is not pooled, the first time with at most half left."""
+        if self.known_median is not None or self.pooled:
+            return self.known_median
         return next((time for time, survival, _, _ in self.steps if survival <= 0.5), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Size and text of a survival figure. ``measures`` says which rows stand below: at risk, events, censored."""
+    """Size and text of a survival figure.
+
+    ``measures`` says which rows stand below the axis. Labels longer than ``label_room`` characters stand above the
+    rows of numbers instead of left of them.
+    """
 
     ticks: tuple[float, ...]
     time_title: str
@@ -59,6 +83,7 @@ class Layout:
     horizon: float | None = None
     label_inside: bool = False
     risk_labels: bool = True
+    label_room: int = 24
 
 
 @theme.finished
@@ -119,7 +144,7 @@ def _points(curve: Curve) -> list[dict[str, Any]]:
 
 def _band(curve: Curve, axes: _Axes) -> alt.Chart:
     mark = alt.Chart(theme.data(_points(curve))).mark_area(
-        interpolate="step-after", opacity=0.13, color=theme.colour(curve.style), clip=True
+        interpolate=curve.shape, opacity=0.13, color=theme.colour(curve.style), clip=True
     )
     return mark.encode(x=axes.x(), y=axes.y("l:Q"), y2=alt.Y2("u"))
 
@@ -127,7 +152,7 @@ def _band(curve: Curve, axes: _Axes) -> alt.Chart:
 def _line(curve: Curve, axes: _Axes, number: int) -> alt.Chart:
     rows = [{"t": t, "s": s} for t, s, _, _ in curve.steps]
     mark = alt.Chart(theme.data(rows), name=f"curve{number}").mark_line(
-        interpolate="step-after",
+        interpolate=curve.shape,
         strokeWidth=2,
         strokeDash=theme.dash(curve.style),
         color=theme.colour(curve.style),
@@ -156,9 +181,9 @@ def _medians(curves: Sequence[Curve]) -> list[alt.Chart]:
 
 
 def _labels(curves: Sequence[Curve], layout: Layout) -> list[theme.Word]:
-    """Names at the curves: right of their ends, or above and below them where there is no room at the right."""
+    """Names at the curves: right of their ends, or inside the figure where one or two curves leave room."""
     if layout.label_inside:
-        return [_label_inside(curve, curves, layout) for curve in curves]
+        return _labels_inside(curves, layout)
     gap = LINE / layout.height
     out: list[theme.Word] = []
     for curve in sorted(curves, key=lambda curve: curve.steps[-1][1]):
@@ -167,35 +192,47 @@ def _labels(curves: Sequence[Curve], layout: Layout) -> list[theme.Word]:
     return out
 
 
-def _label_inside(curve: Curve, curves: Sequence[Curve], layout: Layout) -> theme.Word:
-    """Above the band of the upper curve or below that of the lower one, near the end that both reach."""
-    others = [other for other in curves if other is not curve]
-    right = min(other.end for other in curves)
-    left = max(0.0, right - len(curve.label) * BOLD_CHARACTER / layout.width * layout.ticks[-1])
-    above = all(curve.at(0.8 * right) >= other.at(0.8 * right) for other in others)
+def _labels_inside(curves: Sequence[Curve], layout: Layout) -> list[theme.Word]:
+    """Above the band of the upper curve and below that of the lower one; both below where the upper one is too high."""
+    right = min(curve.end for curve in curves)
+    order = sorted(curves, key=lambda curve: -curve.at(0.8 * right))
     gap = 0.75 * LINE / layout.height
-    start, end = curve.step(left), curve.step(right)
-    height = min((start[3] or start[1]) + gap, 1 - gap) if above else max((end[2] or end[1]) - gap, gap)
-    return theme.Word(text=curve.label, x=right, y=height, fill=theme.ink(curve.style), align="right", bold=True)
+    left = max(0.0, right - len(order[0].label) * BOLD_CHARACTER / layout.width * layout.ticks[-1])
+    start, end = order[0].step(left), order[-1].step(right)
+    top, bottom = (start[3] or start[1]) + gap, (end[2] or end[1]) - gap
+    heights = [top, max(bottom, gap)]
+    if top > 1 - 0.7 * gap:
+        heights = [bottom, bottom - LINE / layout.height] if len(order) > 1 else [bottom]
+    return [
+        theme.Word(text=curve.label, x=right, y=height, fill=theme.ink(curve.style), align="right", bold=True)
+        for curve, height in zip(order, heights, strict=False)
+    ]
 
 
 def _numbers_at_risk(curves: Sequence[Curve], layout: Layout) -> tuple[list[theme.Word], list[theme.Word]]:
     """Counts at the ticks of the axis; one block per measure, one row per curve."""
     labels, counts = [], []
-    top = layout.height + 60
+    above = max(len(curve.label) for curve in curves) > layout.label_room
+    place = float(layout.height + 60)
     for number, measure in enumerate(layout.measures):
-        head = top + number * LINE * (len(curves) + 1.35)
-        if layout.risk_labels:
-            labels.append(theme.Word(text=measure, x=-22, y=head, fill=theme.MUTED, align="right"))
-        for at, curve in enumerate(curves, start=1):
-            place, fill = head + at * LINE, theme.ink(curve.style)
-            if layout.risk_labels:
+        if above:
+            labels.append(theme.Word(text=measure, x=-8, y=place, fill=theme.MUTED))
+        elif layout.risk_labels:
+            labels.append(theme.Word(text=measure, x=-22, y=place, fill=theme.MUTED, align="right"))
+        for curve in curves:
+            place += LINE
+            fill = theme.ink(curve.style)
+            if above:
+                labels.append(theme.Word(text=curve.label, x=-8, y=place, fill=fill, bold=True))
+                place += LINE - 2
+            elif layout.risk_labels:
                 labels.append(theme.Word(text=curve.label, x=-22, y=place, fill=fill, align="right", bold=True))
             counts += [
                 theme.Word(text=curve.risk[tick][number], x=tick, y=place, align="center")
                 for tick in layout.ticks
                 if tick in curve.risk
             ]
+        place += 1.35 * LINE
     return labels, counts
 
 
@@ -207,7 +244,7 @@ def _pointer(curves: Sequence[Curve], layout: Layout) -> alt.Chart:
     rows = []
     for time in times:
         row: dict[str, Any] = {"t": time, layout.unit.capitalize(): fmt.number(time)}
-        row |= {curve.label: fmt.percent(curve.at(time)) if time <= curve.end else fmt.DASH for curve in curves}
+        row |= {curve.label: _reading(curve, time) for curve in curves}
         rows.append(row)
     names = [layout.unit.capitalize(), *(curve.label for curve in curves)]
     hovered = alt.selection_point(name="pointed", on="pointerover", clear="pointerout", fields=["t"], empty=False)
@@ -218,6 +255,13 @@ def _pointer(curves: Sequence[Curve], layout: Layout) -> alt.Chart:
         opacity=alt.when(hovered).then(alt.value(0.18)).otherwise(alt.value(0)),
         tooltip=[alt.Tooltip(field=_escape(name), type="nominal", title=name) for name in dict.fromkeys(names)],
     ).add_params(hovered)
+
+
+def _reading(curve: Curve, time: float) -> str:
+    """What is read off a curve at a time; off a pooled one only roughly."""
+    if time > curve.end:
+        return fmt.DASH
+    return f"about {fmt.percent(curve.at(time), 0)}" if curve.pooled else fmt.percent(curve.at(time))
 
 
 def _escape(name: str) -> str:

@@ -7,15 +7,13 @@ import math
 from trialstrat.report import format as fmt
 from trialstrat.report import tables
 from trialstrat.report.context import Context
-from trialstrat.report.curve_views import Source, curves, numbers, time_ticks
-from trialstrat.report.figures.curves import Layout, survival_chart
-from trialstrat.report.figures.theme import STYLES
-from trialstrat.report.page import Block, Figure, Head, Notice, Panel, Section, Stat, Stats, TableView
+from trialstrat.report.curve_views import Source
+from trialstrat.report.page import Block, Figure, Head, Notice, Section, Stat, Stats, TableView
+from trialstrat.report.sections.curve_figure import survival_figure
 from trialstrat.report.sections.effects import effects, points
+from trialstrat.report.sections.incidence import incidence_figure
 from trialstrat.report.sections.weighting import weighting
 from trialstrat.results import Estimate
-
-NARROW_WIDTH = 215
 
 
 def build(context: Context) -> Section | None:
@@ -27,7 +25,7 @@ def build(context: Context) -> Section | None:
     unasked = context.record.fact("primary", "question_not_asked")
     if unasked:
         blocks.append(Notice(heading="What these data cannot answer", items=(fmt.sentence(unasked),)))
-    blocks += [block for block in (_stats(context), _figure(context)) if block is not None]
+    blocks += [block for block in (_stats(context), _figure(context), incidence_figure(context)) if block is not None]
     if context.pairs:
         blocks += [effects(context), *weighting(context)]
     blocks.append(by_arm(context))
@@ -102,13 +100,21 @@ def _figure(context: Context) -> Figure | None:
     km, risk = context.record.table("primary.km"), context.record.table("primary.at_risk")
     if km is None or risk is None:
         return None
-    source = Source(km=km, at_risk=risk, key="arm", censoring=context.record.table("primary.censoring"))
-    title = _title(context)
+    source = Source(
+        km=km,
+        at_risk=risk,
+        key="arm",
+        censoring=context.record.table("primary.censoring"),
+        medians=context.medians(),
+        exact=context.exact_points(),
+    )
+    title = survival_title(context)
     subtitle = f"{context.endpoint_label}, Kaplan-Meier with 95% bands; ticks mark censored patients, dots the medians"
     return survival_figure(context, source, key="primary-km", title=title, subtitle=subtitle, order=context.arm_order)
 
 
-def _title(context: Context) -> str:
+def survival_title(context: Context) -> str:
+    """What the curves by arm show, as the title of their figure."""
     if context.pairs:
         suffix, treatment, control = context.pairs[0]
         gain = context.ok(f"primary.milestone.difference.{suffix}")
@@ -116,68 +122,20 @@ def _title(context: Context) -> str:
             more = "more" if gain.value >= 0 else "fewer"
             names = [fmt.lower_first(context.arm_label(arm)) for arm in (treatment, control)]
             return (
-                f"{fmt.per_hundred(abs(gain.value))} {more} of 100 patients are event-free at {context.at_horizon} "
+                f"{fmt.per_hundred(abs(gain.value))} {more} of 100 patients are {context.free} at {context.at_horizon} "
                 f"with {names[0]} than with {names[1]}"
             )
-    return f"{context.endpoint_label} of the cohort"
-
-
-def survival_figure(
-    context: Context,
-    source: Source,
-    *,
-    key: str,
-    title: str,
-    subtitle: str,
-    order: tuple[str, ...],
-    styles: tuple[int, ...] = tuple(range(STYLES)),
-) -> Figure:
-    """A full-width Kaplan-Meier figure with its narrow twin and its numbers."""
-    shown = curves(source, order, context.minimum_cell, styles)
-    ticks = time_ticks(source)
-    layout = Layout(
-        ticks=ticks,
-        time_title=context.time_title,
-        value_title="Event-free",
-        unit=context.unit,
-        width=480,
-        height=290,
-        horizon=context.horizon,
-        label_inside=len(shown) <= 2,
-    )
-    narrow = Layout(
-        ticks=ticks[::2] if len(ticks) > 5 else ticks,
-        time_title=context.time_title,
-        value_title="Event-free",
-        unit=context.unit,
-        width=NARROW_WIDTH,
-        height=190,
-        measures=("At risk",),
-        horizon=context.horizon,
-        label_inside=len(shown) <= 2,
-    )
-    at = context.horizon or max(ticks)
-    words = [
-        f"{curve.label}: {fmt.percent(curve.at(min(at, curve.end)), 0)} event-free at "
-        f"{fmt.horizon(min(at, curve.end), context.unit)}"
-        for curve in shown
-    ]
-    return Figure(
-        key=key,
-        title=title,
-        subtitle=subtitle,
-        description=fmt.sentence("; ".join(words)),
-        panels=(Panel(chart=survival_chart(shown, layout), narrow=survival_chart(shown, narrow)),),
-        caption=f"{fmt.sentence(context.population())} Curves end where fewer than {context.minimum_cell} are at risk.",
-        numbers=(numbers(source, shown, key=f"{key}-numbers", unit=context.unit, first="Group"),),
-    )
+    alone = next((e for e in (context.ok(f"primary.milestone.{arm}") for arm in context.arm_names) if e), None)
+    if alone:
+        text = fmt.interval(alone.value, alone.lower, alone.upper, fmt.per_hundred)
+        return f"{text} of 100 patients are {context.free} at {context.at_horizon}"
+    return f"{context.endpoint_label} by arm" if context.pairs else f"{context.endpoint_label} of the cohort"
 
 
 def by_arm(context: Context) -> TableView:
     """Medians, event-free shares and mean times of every arm."""
     notes = tables.Footnotes()
-    arms = context.arm_order or tuple(str(arm["name"]) for arm in context.arms) or ("all",)
-    arms = tuple(arm for arm in arms if _known(context, arm)) or ("all",)
+    arms = tuple(arm for arm in context.arm_names if _known(context, arm)) or ("all",)
     shown = [(name, head, how) for name, head, how in _measures(context) if _held(context, name, arms)]
     rows = [
         tables.row(
@@ -196,7 +154,7 @@ def _measures(context: Context) -> tuple[tuple[str, Head, tables.Formatter], ...
     at = context.at_horizon
     return (
         ("km.median", tables.numeric("Median", context.unit), lambda v: fmt.fixed(v, 1)),
-        ("milestone", tables.numeric(f"Event-free at {at}"), fmt.percent),
+        ("milestone", tables.numeric(f"{context.free.capitalize()} at {at}"), fmt.percent),
         ("cif", tables.numeric(f"Cumulative incidence at {at}"), fmt.percent),
         (
             "rmst",

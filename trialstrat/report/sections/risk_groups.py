@@ -10,7 +10,7 @@ from trialstrat.report.context import Context
 from trialstrat.report.curve_views import Source
 from trialstrat.report.figures.dots import Dot, Scale, dot_chart
 from trialstrat.report.page import Block, Figure, Panel, Prose, Section, TableView
-from trialstrat.report.sections.primary import survival_figure
+from trialstrat.report.sections.curve_figure import survival_figure
 from trialstrat.results import Cell, Table
 
 #: High risk in vermillion, low risk in blue, whatever lies between in green.
