@@ -25,30 +25,27 @@ def open_storage(url: str, *, create: bool = False) -> Any:
     OutputError
         The storage cannot be opened.
     """
-    import sqlalchemy
+    from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import SQLAlchemyError
 
     sqlite = url.startswith("sqlite")
     options: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT}} if sqlite else {"pool_pre_ping": True}
     try:
-        storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=True, skip_compatibility_check=True)
-        if sqlite:
-            _careful_sqlite(storage.engine)
-        if create:
-            # A second opening, this time with the tables and the check of their version.
-            RDBStorage(url, engine_kwargs=options).engine.dispose()
-            with storage.engine.connect() as connection:
-                connection.execute(sqlalchemy.text("SELECT 1"))
+        storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=not create)
     except ImportError as problem:
         raise OutputError(
             f"tuning storage: no database driver for {_scheme(url)}; install it or use sqlite"
         ) from problem
-    except (SQLAlchemyError, RuntimeError, OSError) as problem:
+    except (SQLAlchemyError, StorageInternalError, RuntimeError, OSError) as problem:
         kind = type(problem).__name__
         raise OutputError(
             f"tuning storage: {_scheme(url)} database cannot be opened ({kind}); check the URL"
         ) from problem
+    if sqlite:
+        _careful_sqlite(storage.engine)
+        # Connections opened by the constructor do not know the settings yet.
+        storage.engine.dispose()
     return storage
 
 

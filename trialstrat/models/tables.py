@@ -194,7 +194,7 @@ def _benefit_limits(
 
 
 def _comparison(record: Record) -> Table:
-    """Paired differences on the same held-out patients: what a feature set adds, and the chosen model to the yardstick."""
+    """Paired differences on the same held-out patients: what a feature set adds, the chosen model to the yardstick."""
     engine = record.chosen.partition(".")[0]
     pairs = [
         ("combined-clinical", "Combined minus clinical", f"{engine}.combined", f"{engine}.clinical"),

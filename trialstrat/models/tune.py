@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BATCH = 4
 #: Trials that are never pruned, and sampled at random.
 STARTUP = 6
+#: Where the samplers' seeds begin in the sequence of trial seeds: beyond any trial.
+SAMPLERS = 500_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,7 +104,7 @@ def tune(
     space = {name: _distribution(entry) for name, entry in engine.space.items()}
     while len(records) < wanted:
         start = len(records)
-        study.sampler = _sampler(trial_seed(seed, wanted + start))
+        study.sampler = _sampler(trial_seed(seed, SAMPLERS + start))
         asked = [study.ask(space) for _ in range(min(BATCH, wanted - start))]
         told = [
             stored.replayed(trial) or _evaluate(engine, splits, trial, trial_seed(seed, trial.number))
