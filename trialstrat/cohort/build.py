@@ -122,7 +122,7 @@ def _read(protocol: Protocol, root: Path) -> tuple[list[Prepared], tuple[Finding
         except RefusedError as fault:
             findings += fault.findings
             continue
-        ready = prepare(source, table, None if source.name in whole else needed, kept)
+        ready = prepare(source, table, needed, kept, markers=source.name in whole)
         findings += ready.findings
         prepared.append(ready)
     return prepared, tuple(findings)

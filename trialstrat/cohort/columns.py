@@ -76,10 +76,11 @@ def numbers(series: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     elif not _textual(series):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
         return values, np.zeros(len(values), dtype=bool)
-    missing = is_missing(series)
     # pandas knows the C parser, which is fast, and a few words that are no numbers here
     values = np.array(pd.to_numeric(series.to_numpy(object, na_value=None), errors="coerce"), dtype=np.float64)
-    doubtful = ~np.isfinite(values) & ~missing
+    doubtful = ~np.isfinite(values)
+    if doubtful.any():
+        doubtful &= ~is_missing(series)
     bad = doubtful.copy()
     for at in np.flatnonzero(doubtful):
         parsed = number(str(series.iloc[at]))
@@ -100,11 +101,16 @@ def match(series: pd.Series, declared: Sequence[Value]) -> NDArray[np.int64]:
 
 def by_level(series: pd.Series, place: Callable[[str], int]) -> NDArray[np.int64]:
     """Apply ``place`` once per distinct text; missing cells get ``MISSING``."""
-    codes, levels = pd.factorize(as_text(series))
-    table = np.array([*(place(str(level)) for level in levels), MISSING], dtype=np.int64)
+    codes, distinct = pd.factorize(_as_cells(series))
+    table = np.array([*(place(str(level)) for level in distinct), MISSING], dtype=np.int64)
     out = table[codes]
     out[is_missing(series)] = MISSING
     return out
+
+
+def _as_cells(series: pd.Series) -> pd.Series:
+    """The column itself where it is text with NA, its cells as text objects otherwise."""
+    return series if isinstance(series.dtype, pd.StringDtype) else as_text(series)
 
 
 def as_text(series: pd.Series) -> pd.Series:
@@ -117,17 +123,27 @@ def as_text(series: pd.Series) -> pd.Series:
     return values.map(lambda cell: cell if cell is None or isinstance(cell, str) else _plain(cell))
 
 
-def levels(series: pd.Series) -> tuple[pd.Series, list[str]]:
-    """A text column with canonical levels, and the distinct ones in natural order.
+def distinct_texts(series: pd.Series) -> list[str]:
+    """The distinct texts of a column in order of appearance, missing ones left out."""
+    _, distinct = pd.factorize(_as_cells(series))
+    return [str(level) for level in distinct if str(level).strip()]
+
+
+def levels(series: pd.Series) -> tuple[NDArray[np.int64], list[str]]:
+    """The level of each cell (n,), -1 where missing, and the levels in natural order.
 
     ``1.0`` and ``1`` are one level when every level is a whole number; numbers sort as numbers, text as text.
     """
-    text = as_text(series).where(~is_missing(series), None)
-    distinct = [str(level) for level in pd.unique(text.dropna())]
-    if any("." in level for level in distinct) and all(_WHOLE.fullmatch(level) or _digits(level) for level in distinct):
-        text = text.map(lambda cell: None if cell is None else _WHOLE.sub(r"\1", cell))
-        distinct = list(dict.fromkeys(_WHOLE.sub(r"\1", level) for level in distinct))
-    return text, sorted(distinct, key=_natural)
+    distinct = distinct_texts(series)
+    whole = all(_WHOLE.fullmatch(level) or _digits(level) for level in distinct)
+
+    def plain(level: str) -> str:
+        return _WHOLE.sub(r"\1", level) if whole else level
+
+    names = sorted({plain(level) for level in distinct}, key=_natural)
+    place = {name: at for at, name in enumerate(names)}
+    codes = by_level(series, lambda text: place.get(plain(text), -1))
+    return np.where(codes < 0, -1, codes), names
 
 
 def unified(text: str) -> str:
@@ -137,6 +153,12 @@ def unified(text: str) -> str:
 
 def twins(distinct: Sequence[str]) -> list[list[str]]:
     """Groups of levels that differ only by blanks, case or Unicode form."""
+    joined = "\0".join(distinct)
+    if joined.isascii() and "  " not in joined:
+        # a million ids: folded at once, and looked at one by one only where two of them meet
+        folded = {level.strip() for level in joined.lower().split("\0")}
+        if len(folded) == len(distinct):
+            return []
     groups: dict[str, list[str]] = {}
     for level in distinct:
         key = unified(unicodedata.normalize("NFKC", level)).casefold()

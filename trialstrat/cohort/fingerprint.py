@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Outcome
+from trialstrat.cohort.columns import column
 
 
 def data_hash(
@@ -24,14 +25,14 @@ def data_hash(
     _add_texts(digest, "id", frame.index.to_numpy(dtype=object))
     for kind, table in (("covariate", frame), ("marker", markers)):
         for name in sorted(table.columns):
-            values = table[name]
+            values = column(table, str(name))
             if isinstance(values.dtype, pd.CategoricalDtype):
-                _add_texts(digest, f"{kind} {name}", values.astype(object).to_numpy(dtype=object))
+                _add_levels(digest, f"{kind} {name}", values)
             else:
                 _add_numbers(digest, f"{kind} {name}", values.to_numpy(dtype=np.float64))
     for name, labels in (("arm", arm), ("strata", strata)):
         if labels is not None:
-            _add_texts(digest, name, labels)
+            _add_levels(digest, name, pd.Series(pd.Categorical(labels)))
     for name in sorted(outcomes):
         outcome = outcomes[name]
         for part in ("time", "event", "entry", "value"):
@@ -42,11 +43,26 @@ def data_hash(
 
 
 def _add_texts(digest: hashlib._Hash, name: str, values: NDArray[np.object_]) -> None:
-    """Length before content, so that no two tables can run together."""
+    """Lengths beside content, so that no two tables can run together; -1 is the length of a missing value."""
     digest.update(f"\n{len(name)}:{name}:{len(values)}\n".encode())
-    for value in values:
-        text = b"" if value is None or value != value else str(value).encode()
-        digest.update(b"-" if value is None or value != value else f"{len(text)}:".encode() + text)
+    missing = pd.isna(values)
+    texts = ["" if absent else str(value) for value, absent in zip(values, missing, strict=True)]
+    lengths = np.fromiter(map(len, texts), dtype="<i8", count=len(texts))
+    lengths[missing] = -1
+    digest.update(lengths.tobytes())
+    digest.update("".join(texts).encode())
+
+
+def _add_levels(digest: hashlib._Hash, name: str, values: pd.Series) -> None:
+    """Codes into the sorted levels that occur: declared levels that nobody has do not count."""
+    used = values.cat.remove_unused_categories()
+    names = sorted(str(level) for level in used.cat.categories)
+    place = {level: at for at, level in enumerate(names)}
+    codes = np.array([*(place[str(level)] for level in used.cat.categories), -1], dtype="<i8")[
+        used.cat.codes.to_numpy()
+    ]
+    _add_texts(digest, name, np.array(names, dtype=object))
+    digest.update(codes.tobytes())
 
 
 def _add_numbers(digest: hashlib._Hash, name: str, values: NDArray[np.float64]) -> None:

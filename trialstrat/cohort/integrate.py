@@ -71,7 +71,8 @@ def join(
     pieces = [first.frame.iloc[order].reset_index(drop=True)]
     lines = {first.source.name: first.lines[order]}
     steps = [_read_step(first), *first.steps]
-    table = [_source_row(first, len(set(ids)), len(set(ids)), 0)]
+    patients = pd.Series(ids, dtype=object).nunique()
+    table = [_source_row(first, patients, patients, 0)]
     for other in prepared[1:]:
         at = pd.Index(other.ids)
         taken = at.drop_duplicates().get_indexer(pd.Index(ids)) if at.has_duplicates else at.get_indexer(pd.Index(ids))
@@ -123,6 +124,8 @@ def _side_by_side(
 def _across(prepared: Sequence[Prepared]) -> list[Finding]:
     """Ids that are equal between sources but for blanks or case would silently fail to join."""
     first = prepared[0]
+    if len(prepared) == 1:
+        return []
     mine = {str(entry) for entry in first.ids}
     folded = {unified(entry).casefold() for entry in mine}
     found: list[Finding] = []

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from trialstrat.cohort.columns import as_text
 from trialstrat.cohort.genes import gene_findings
-from trialstrat.cohort.readers.table import RawTable, checked_names
+from trialstrat.cohort.readers.table import RawTable, checked_names, text_frame
 from trialstrat.cohort.rules import RefusedError
 
 #: Name of the column of patient ids in a table that was turned round.
@@ -35,7 +34,6 @@ def by_patient(table: RawTable) -> RawTable:
     if spoiled:
         raise RefusedError(*spoiled)
     patients = [str(name) for name in table.frame.columns[1:]]
-    values = table.frame.iloc[:, 1:].to_numpy(dtype=object, na_value=None).T
-    frame = pd.DataFrame(values, columns=pd.Index(names, dtype=object))
-    frame.insert(0, PATIENT, pd.Series(patients, dtype=object))
+    values = table.frame.iloc[:, 1:].to_numpy(dtype=object, na_value=None)
+    frame = text_frame([PATIENT, *names], [patients, *(list(row) for row in values)])
     return replace(table, frame=frame, lines=np.arange(2, len(patients) + 2, dtype=np.int64))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trialstrat.cohort.columns import LARGEST, column, numbers
+from trialstrat.cohort.columns import LARGEST, column, numbers, text_kinds
 from trialstrat.cohort.genes import gene_findings
 from trialstrat.cohort.integrate import Joined
 from trialstrat.protocol.model import MarkerBlock
@@ -26,21 +28,28 @@ def read_markers(block: MarkerBlock, joined: Joined, used: set[str]) -> tuple[pd
         if name.startswith(block.prefix) and name not in block.exclude and (prefixed or name not in used)
     ]
     found = gene_findings(names, joined.files[block.source])
-    values: dict[str, NDArray[np.float64]] = {}
-    dropped = 0
-    for name in sorted(names):
+    words = [name for name in names if not pd.api.types.is_float_dtype(joined.frame[name].dtype)]
+    for name in words if prefixed else ():
         parsed, bad = numbers(column(joined.frame, name))
-        if bad.any() and not prefixed:
-            continue
-        found += joined.rows("E-VALUE-TEXT", name, bad)
-        found += joined.rows("E-VALUE-INF", name, np.abs(parsed) >= LARGEST)
-        known = parsed[np.isfinite(parsed)]
-        if len(known) < (1 - block.missing_limit) * len(parsed) or not len(known) or (known == known[0]).all():
-            dropped += 1
-        else:
-            values[name] = parsed
+        found += joined.rows("E-VALUE-TEXT", name, bad, text_kinds(column(joined.frame, name), bad))
+        found += joined.rows("E-VALUE-INF", name, np.isinf(parsed))
+    numeric = sorted(set(names) - set(words))
+    values = cast("pd.DataFrame", joined.frame[numeric])
+    matrix = values.to_numpy(dtype=np.float64)
+    for name, huge in zip(numeric, (np.abs(matrix) >= LARGEST).T, strict=True):
+        found += joined.rows("E-VALUE-INF", name, huge) if huge.any() else ()
+    useful = _useful(matrix, block.missing_limit)
+    dropped = len(numeric) - int(useful.sum())
     if dropped:
         found.append(joined.about("W-MARKERS-DROPPED", "", f"{dropped} of {len(names)} in source {block.source}"))
-    if not values:
+    if not useful.any():
         found.append(joined.about("E-MARKERS-NONE", "", f"source {block.source}, prefix {block.prefix!r}"))
-    return pd.DataFrame(values, index=joined.frame.index), tuple(found)
+    return cast("pd.DataFrame", values.loc[:, useful]), tuple(found)
+
+
+def _useful(matrix: NDArray[np.float64], missing_limit: float) -> NDArray[np.bool_]:
+    """Markers (columns of n x p) with at least two different values and not too many missing ones."""
+    known = np.isfinite(matrix)
+    low = np.where(known, matrix, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(known, matrix, -np.inf).max(axis=0, initial=-np.inf)
+    return (low < high) & (known.sum(axis=0) >= (1 - missing_limit) * len(matrix))

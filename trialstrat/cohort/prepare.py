@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trialstrat.cohort.columns import as_text, column, is_missing, match, rows, same, twins, unified
+from trialstrat.cohort.columns import as_text, column, distinct_texts, is_missing, match, rows, same, twins, unified
 from trialstrat.cohort.eligibility import Step
-from trialstrat.cohort.readers.table import RawTable
+from trialstrat.cohort.readers.table import RawTable, checked_names, float_columns
 from trialstrat.cohort.rules import finding, rows_finding, visible
 from trialstrat.protocol.model import Source, Value
 from trialstrat.results import Finding
@@ -24,7 +25,7 @@ _SPLITTERS = ("PARAMCD", "PARAM", "AVISIT", "VISIT", "VISITNUM", "SAMPLE_ID", "T
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prepared:
-    """One source ready to be joined: needed columns as text (missing is None), id and line of every row."""
+    """One source ready to be joined: needed columns as text with NA (markers as numbers), id and line of every row."""
 
     source: Source
     file: str
@@ -39,7 +40,9 @@ class Prepared:
     findings: tuple[Finding, ...]
 
 
-def prepare(source: Source, table: RawTable, needed: set[str] | None, kept: Mapping[str, Sequence[Value]]) -> Prepared:
+def prepare(
+    source: Source, table: RawTable, needed: set[str], kept: Mapping[str, Sequence[Value]], *, markers: bool = False
+) -> Prepared:
     """Rename, select and clean one source.
 
     Parameters
@@ -48,26 +51,33 @@ def prepare(source: Source, table: RawTable, needed: set[str] | None, kept: Mapp
         What the protocol declares of it.
     table : RawTable
         What was read.
-    needed : set of str or None
-        Columns that the study uses; None keeps all.
+    needed : set of str
+        Columns that the study uses by name.
     kept : mapping
         Declared values by column, which are values there even when they look like a missing code.
+    markers : bool
+        Whether every other column may be a marker: kept too, as numbers where all its cells are.
     """
     findings = list(table.findings)
     raw = table.frame.rename(columns=source.rename)
     findings += _missing_columns(source, table.frame, raw, table.file)
+    names = checked_names([str(name) for name in raw.columns], table.file)
     raw, lines, empty = _without_empty_rows(raw, table.lines)
     if empty:
         findings.append(finding("I-ROWS-EMPTY", source=table.file, bad=empty, total=len(table.frame)))
     rows_read = len(raw)
     raw, lines, steps = _where(source, raw, lines, table.file)
     ids, id_findings = _ids(source, raw, lines, table.file)
-    names = [name for name in raw.columns if name != source.id and (needed is None or name in needed)]
-    cleaned = {name: _clean(column(raw, name), source, kept.get(name, ())) for name in names}
-    frame = pd.DataFrame(cleaned, index=raw.index, columns=pd.Index(names, dtype=object))
+    others = [name for name in raw.columns if name != source.id and name not in needed] if markers else []
+    frame = cast("pd.DataFrame", raw[[name for name in raw.columns if name != source.id and name in needed]])
+    bulk, words = float_columns(cast("pd.DataFrame", raw[others]), source.missing)
+    cleaned = {str(name): _clean(column(frame, name), source, kept.get(str(name), ())) for name in frame.columns}
+    cleaned |= {name: _clean(column(raw, name), source, ()) for name in words}
+    frame = pd.DataFrame(cleaned, index=raw.index, columns=pd.Index(list(cleaned), dtype=object))
     if source.normalise:
         frame, changed = _normalised(frame)
         findings += [finding("I-NORMALISED", source=table.file, column=n, bad=c, total=len(frame)) for n, c in changed]
+    frame = pd.concat([frame, bulk], axis=1) if len(bulk.columns) else frame
     return Prepared(
         source=source,
         file=table.file,
@@ -75,7 +85,7 @@ def prepare(source: Source, table: RawTable, needed: set[str] | None, kept: Mapp
         ids=ids,
         lines=lines,
         rows_read=rows_read,
-        names=tuple(str(name) for name in raw.columns),
+        names=tuple(names),
         origin=table.origin,
         sha256=table.sha256,
         steps=steps,
@@ -207,13 +217,14 @@ def _repeated(
 
 
 def _clean(series: pd.Series, source: Source, kept: Sequence[Value]) -> pd.Series:
-    """Cells as text objects; empty fields and declared missing codes are None, but declared values stay values."""
-    out = as_text(series).where(~is_missing(series), None)
+    """Cells as text; empty fields and declared missing codes are NA, but declared values stay values."""
+    blank = is_missing(series)
+    out = series.mask(blank) if blank.any() else series
     if not source.missing:
         return out
     codes = [code for code in source.missing if not any(same(value, code) for value in kept)]
-    held = [str(level) for level in pd.unique(out.dropna()) if any(_is_code(code, str(level)) for code in codes)]
-    return out.where(~out.isin(held), None) if held else out
+    held = [level for level in distinct_texts(out) if any(_is_code(code, level) for code in codes)]
+    return out.mask(out.isin(held)) if held else out
 
 
 def _is_code(code: str, text: str) -> bool:
@@ -232,14 +243,14 @@ def _normalised(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, int]
     out: dict[str, pd.Series] = {}
     for name in frame.columns:
         before = column(frame, name)
-        after = before.map(lambda cell: None if cell is None else unified(cell))
-        counts = after.dropna().value_counts()
-        spelling: dict[str, str] = {}
-        for group in twins(sorted(str(level) for level in counts.index)):
-            chosen = max(group, key=lambda level: (int(counts[level]), level))
-            spelling |= dict.fromkeys(group, chosen)
-        after = after.map(lambda cell, spelling=spelling: spelling.get(cell, cell))
-        differs = int(((before != after) & before.notna()).sum())
+        counts: dict[str, int] = {}
+        for level, count in before.value_counts().items():
+            counts[unified(str(level))] = counts.get(unified(str(level)), 0) + int(count)
+        spelling = {level: level for level in counts}
+        for group in twins(sorted(counts)):
+            spelling |= dict.fromkeys(group, max(group, key=lambda level: (counts[level], level)))
+        after = before.map(lambda cell, to=spelling: to[unified(cell)], na_action="ignore").astype(before.dtype)
+        differs = int((before != after).fillna(value=False).sum())
         if differs:
             changed.append((str(name), differs))
         out[str(name)] = after

@@ -27,6 +27,7 @@ COLLINEAR = 0.99999
 LEAK_RHO, LEAK_AUC = 0.95, 0.98
 #: Distance from the median, in interquartile ranges, that no measured quantity here reaches.
 OUTLYING = 60.0
+_FEWEST = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +85,13 @@ def value_findings(name: str, values: NDArray[np.float64], joined: Joined) -> li
     for value in (np.min(values[known], initial=np.inf), np.max(values[known], initial=-np.inf)):
         mask = values == value
         rest = values[known & ~mask]
-        if mask.sum() < 2 or len(rest) < 10 or not _far(value, rest):
+        if mask.sum() < 2 or len(rest) < _FEWEST or not _far(value, rest):
             continue
         if value in SENTINELS or mask.sum() >= joined.minimum_cell:
             found += joined.rows("W-SENTINEL", name, mask, f"{value:g}")
             codes |= mask
     rest = values[known & ~codes]
-    if len(rest) < 10:
+    if len(rest) < _FEWEST:
         return found
     low, middle, high = np.quantile(rest, (0.25, 0.5, 0.75))
     if high > low:
@@ -136,25 +137,35 @@ def _leaks(
 ) -> list[Finding]:
     """Covariates and markers that (nearly) are the time or the event."""
     found: list[Finding] = []
-    columns = [
-        (variable.column, frame[variable.column]) for variable in protocol.variables if variable.column not in skip
-    ]
-    columns += [(str(name), markers[name]) for name in markers.columns]
-    for name, series in columns:
-        values = (
-            series.cat.codes.to_numpy(dtype=np.float64) if hasattr(series, "cat") else series.to_numpy(dtype=np.float64)
-        )
-        known = np.isfinite(values) & (values >= 0) if hasattr(series, "cat") else np.isfinite(values)
-        if known.sum() < 10:
+    for variable in protocol.variables:
+        if variable.column in skip:
             continue
+        values, known = _ranked(column(frame, variable.column))
         detail = _leak(values[known], outcome, known)
         if detail:
-            found.append(joined.about("W-LEAK", name, detail))
+            found.append(joined.about("W-LEAK", variable.column, detail))
+    matrix = markers.to_numpy(dtype=np.float64)
+    for at, name in enumerate(markers.columns):
+        known = np.isfinite(matrix[:, at])
+        detail = _leak(matrix[known, at], outcome, known)
+        if detail:
+            found.append(joined.about("W-LEAK", str(name), detail))
     return found
+
+
+def _ranked(series: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """A column as numbers (the codes of its levels) and which are known."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        codes = series.cat.codes.to_numpy(dtype=np.float64)
+        return codes, codes >= 0
+    values = series.to_numpy(dtype=np.float64)
+    return values, np.isfinite(values)
 
 
 def _leak(values: NDArray[np.float64], outcome: Outcome, known: NDArray[np.bool_]) -> str:
     """How a covariate is tied to the outcome, empty when it is not: rank correlation with time, AUC for the event."""
+    if len(values) < _FEWEST:
+        return ""
     ranks = rankdata(values)
     target = outcome.time if outcome.time is not None else outcome.value
     if target is not None:

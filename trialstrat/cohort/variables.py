@@ -14,6 +14,7 @@ from trialstrat.cohort.columns import (
     UNMATCHED,
     column,
     common_levels,
+    distinct_texts,
     is_missing,
     levels,
     match,
@@ -72,15 +73,15 @@ def read_strata(names: Sequence[str], joined: Joined) -> tuple[NDArray[np.object
     if not names:
         return None, ()
     found: list[Finding] = []
-    parts: list[pd.Series] = []
-    for name in names:
-        text, _ = levels(column(joined.frame, name))
-        found += joined.rows("E-STRATUM-MISSING", name, is_missing(column(joined.frame, name)))
-        parts.append(text.fillna(""))
-    combined = [
-        " | ".join(f"{name}={cell}" for name, cell in zip(names, row, strict=True)) for row in zip(*parts, strict=True)
-    ]
-    return np.array(combined, dtype=object), tuple(found)
+    combined = np.full(len(joined.ids), "", dtype=object)
+    for at, name in enumerate(names):
+        codes, distinct = levels(column(joined.frame, name))
+        found += joined.rows("E-STRATUM-MISSING", name, codes < 0)
+        combined = (
+            combined
+            + np.array([f"{' | ' if at else ''}{name}={level}" for level in (*distinct, "")], dtype=object)[codes]
+        )
+    return combined, tuple(found)
 
 
 def read_variable(variable: Variable, joined: Joined) -> tuple[pd.Series, tuple[Finding, ...]]:
@@ -129,17 +130,15 @@ def _categorical(variable: Variable, series: pd.Series, joined: Joined) -> tuple
             )
         codes = np.where(places < 0, -1, places)
         return _categories(codes, names, variable, series.index), found
-    text, distinct = levels(series)
+    codes, distinct = levels(series)
     found = _twin_findings(series, joined, name) or _mixed(series, distinct, joined, name)
     found += _usual_codes(series, distinct, joined, name)
-    place = {level: at for at, level in enumerate(distinct)}
-    codes = text.map(lambda cell: -1 if cell is None else place[cell]).to_numpy(dtype=np.int64)
     return _categories(codes, distinct, variable, series.index), found
 
 
 def _categories(codes: NDArray[np.int64], names: list[str], variable: Variable, index: pd.Index) -> pd.Series:
     ordered = variable.kind == "ordinal"
-    return pd.Series(pd.Categorical.from_codes(list(codes), categories=names, ordered=ordered), index=index)
+    return pd.Series(pd.Categorical.from_codes(codes, categories=names, ordered=ordered), index=index)
 
 
 def _level_text(level: Value) -> str:
@@ -148,10 +147,10 @@ def _level_text(level: Value) -> str:
 
 
 def _twin_findings(series: pd.Series, joined: Joined, name: str) -> list[Finding]:
-    text = series.dropna()
-    groups = twins(sorted(str(level) for level in pd.unique(text)))
+    groups = twins(sorted(distinct_texts(series)))
     if not groups:
         return []
+    text = series.dropna()
     flat = [level for group in groups for level in group]
     counts = text.value_counts()
     common = [ascii(level) for level in flat if int(counts[level]) >= joined.minimum_cell]

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false
+# pyarrow.compute makes its functions when it is imported
 """What every reader returns: the cells of one table as text, with the line of each row."""
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from trialstrat.cohort.rules import RefusedError, finding
@@ -17,6 +20,7 @@ from trialstrat.results import Finding
 TEXT = pd.StringDtype("pyarrow")
 MOST_COLUMNS = 60_000
 MOST_CELLS = 400_000_000
+_BLOCK = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,6 +62,43 @@ def text_frame(names: Sequence[str], columns: Sequence[Any]) -> pd.DataFrame:
     frame = pa.Table.from_arrays(cast, names=keys).to_pandas(types_mapper=lambda _: TEXT)
     frame.columns = pd.Index(list(names), dtype=object)
     return frame
+
+
+def float_columns(frame: pd.DataFrame, missing: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """The columns whose every cell is a number, empty or a missing code, as one float64 block; names of the others.
+
+    Many columns are converted at once: an expression table has tens of thousands.
+    """
+    codes = pa.array(["", *missing], type=pa.large_string())
+    names = [str(name) for name in frame.columns]
+    blocks: list[NDArray[np.float64]] = []
+    numeric: list[str] = []
+    for start in range(0, len(names), _BLOCK):
+        some = names[start : start + _BLOCK]
+        cells = [_without_codes(pa.array(frame[name].array), codes) for name in some]
+        values = [_floats(cell) for cell in cells]
+        numeric += [name for name, value in zip(some, values, strict=True) if value is not None]
+        blocks.append(np.array([value for value in values if value is not None]).reshape(-1, len(frame)))
+    matrix = np.concatenate(blocks).T if blocks else np.empty((len(frame), 0))
+    kept = set(numeric)
+    block = pd.DataFrame(matrix, index=frame.index, columns=pd.Index(numeric, dtype=object))
+    return block, [name for name in names if name not in kept]
+
+
+def _without_codes(cells: pa.Array | pa.ChunkedArray, codes: pa.Array) -> pa.Array | pa.ChunkedArray:
+    trimmed = pc.utf8_trim_whitespace(cells.cast(pa.large_string()))
+    return pc.if_else(pc.is_in(trimmed, value_set=codes), None, trimmed)
+
+
+def _floats(cells: pa.Array | pa.ChunkedArray) -> NDArray[np.float64] | None:
+    """The numbers of a column, nan where missing; None when a cell is something else (``inf`` included)."""
+    try:
+        values = cells.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    out = np.asarray(values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy())
+    known = np.asarray(cells.is_valid())
+    return out if np.isfinite(out[known]).all() else None
 
 
 def checked_names(names: Sequence[str], file: str) -> list[str]:
