@@ -14,6 +14,7 @@ import argparse
 import time as clock
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -127,7 +128,7 @@ def run_plain(plan: StudyPlan, data: list[FoldData], engine: str, trials: int, f
         study.optimize(objective, n_trials=trials)
         model = plain_model(engine, optuna.trial.FixedTrial(study.best_params), forest_jobs)
         model.fit(fold.outer.X_train, outcome[fold.outer.train])
-        curves = model.predict_survival_function(fold.outer.X_test)
+        curves: Any = model.predict_survival_function(fold.outer.X_test)
         predictions.append((model.predict(fold.outer.X_test), np.stack([curve(times) for curve in curves])))
     return Measured(clock.perf_counter() - start, *held_out(plan, predictions))
 

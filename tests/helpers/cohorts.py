@@ -116,7 +116,8 @@ def gbsg2_cohort(*, rows: int | None = None, **changes: Any) -> Cohort:
     """GBSG2 as scikit-survival ships it (the first ``rows`` patients); ``changes`` replace keys of the protocol."""
     from sksurv.datasets import load_gbsg2
 
-    frame, outcome = load_gbsg2()
+    loaded: Any = load_gbsg2()
+    frame, outcome = loaded
     keep = slice(None, rows)
     frame = frame.iloc[keep].reset_index(drop=True)
     return build_cohort(
@@ -155,7 +156,7 @@ def marker_cohort(*, n: int = 150, markers: int = 60, seed: int = 1, signal: flo
         ],
     }
     frame = pd.DataFrame({"age": age})
-    block = pd.DataFrame(values, columns=[f"g{at:03d}" for at in range(markers)])
+    block = pd.DataFrame(values, columns=pd.Index([f"g{at:03d}" for at in range(markers)]))
     return build_cohort(
         protocol(base, **changes),
         frame,

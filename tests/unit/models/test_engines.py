@@ -38,8 +38,13 @@ def training(n: int = 150, p: int = 4, seed: int = 0, **settings: Any) -> Traini
     X = rng.normal(size=(n, p))
     event_time = 5 * rng.weibull(1.3, n) * np.exp(-0.7 * X[:, 0] + 0.4 * X[:, 1])
     censoring = rng.uniform(1, 15, n)
-    time = np.round(np.minimum(event_time, censoring), 2) + 0.01
+    time = np.asarray(np.round(np.minimum(event_time, censoring), 2) + 0.01, dtype=np.float64)
     return Training(X=X, time=time, event=event_time <= censoring, settings={"trees": 20, **settings})
+
+
+def curves_of(steps: Any) -> np.ndarray:
+    """(n, m) values at ``TIMES`` of the step functions that scikit-survival returns."""
+    return np.stack([step(TIMES) for step in steps])
 
 
 def outcome(data: Training):
@@ -106,7 +111,7 @@ def test_forest_equals_scikit_survival() -> None:
     every = engine.unique_times_[engine.is_event_time_]
     model = export_forest(engine, every)
     assert np.allclose(model.risk(X), engine.predict(X), rtol=0, atol=1e-9)
-    expected = np.stack([curve(TIMES) for curve in engine.predict_survival_function(X)])
+    expected = curves_of(engine.predict_survival_function(X))
     assert np.allclose(model.survival(X, TIMES), expected, rtol=0, atol=1e-9)
 
 
@@ -144,7 +149,7 @@ def test_boosting_equals_scikit_survival() -> None:
     assert np.allclose(model.linear(X)[0], staged[19], rtol=0, atol=1e-9)
     assert np.allclose(model.linear(X)[1], staged[59], rtol=0, atol=1e-9)
     path = HazardPath.fit(model, data.X, data.time, data.event)
-    expected = np.stack([curve(TIMES) for curve in slow.predict_survival_function(X)])
+    expected = curves_of(slow.predict_survival_function(X))
     assert np.allclose(path.survival(X, TIMES)[1], expected, rtol=0, atol=1e-9)
 
 
@@ -182,7 +187,7 @@ def test_penalised_cox_equals_scikit_survival() -> None:
     assert np.isclose(path.points[20], alpha / engine.alphas_[0])
     expected = engine.predict(X, alpha=alpha)
     assert np.allclose(model.risk(X) - model.risk(X).mean(), expected - expected.mean(), rtol=0, atol=1e-9)
-    curves = np.stack([curve(TIMES) for curve in engine.predict_survival_function(X, alpha=alpha)])
+    curves = curves_of(engine.predict_survival_function(X, alpha=alpha))
     assert np.allclose(model.survival(X, TIMES), curves, rtol=0, atol=1e-9)
 
 
