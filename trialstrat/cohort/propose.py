@@ -100,7 +100,7 @@ def _propose(table: RawTable) -> TableProposal:
     taken: set[Role] = set()
     for name in frame.columns:
         guess = _guess(str(name), column(frame, name), taken)
-        taken |= {guess.role} & {"id", "time", "event", "arm"}
+        taken.add(guess.role)
         guesses.append(guess)
     event = next((guess for guess in guesses if guess.role == "event"), None)
     time = next((guess for guess in guesses if guess.role == "time"), None)
