@@ -70,6 +70,14 @@ def check_increasing(values: Sequence[float] | FloatArray, *, name: str, strict:
     return array
 
 
+def as_numbers(values: Sequence[float] | FloatArray, *, name: str) -> tuple[float, ...]:
+    """The values as a tuple of floats."""
+    try:
+        return tuple(float(value) for value in values)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{name}: a list of numbers is needed") from error
+
+
 def check_rates(information_rates: Sequence[float] | FloatArray) -> FloatArray:
     """Information rates: strictly increasing within (0, 1]."""
     rates = check_increasing(information_rates, name="information_rates")

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 
 from trialstrat.design.assumptions import Accrual, PiecewiseHazard, SurvivalAssumptions
 from trialstrat.design.checks import check_positive
+from trialstrat.design.root import find_root
 from trialstrat.errors import InvalidInputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -133,7 +133,7 @@ def _first_root(shortfall: Callable[[float], float], guess: float) -> float:
     high = guess
     for _ in range(200):
         if shortfall(high) >= 0:
-            return float(brentq(shortfall, 0.0, high, xtol=1e-12))  # pyright: ignore[reportArgumentType]
+            return find_root(shortfall, 0.0, high, tolerance=1e-12)
         high *= 2.0
     raise InvalidInputError("events: the number of events is reached only after an unlimited time")
 

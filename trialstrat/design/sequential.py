@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
+from trialstrat.design.checks import as_numbers
 from trialstrat.design.sequential_bounds import Boundaries, drift_for_power, find_boundaries, fixed_drift, stopping
 from trialstrat.design.sequential_integration import Crossing, crossing
 from trialstrat.design.sequential_spending import BetaSpending, FutilityBounds, SequentialRule, Shape, check_rule
@@ -120,12 +121,12 @@ def group_sequential(
     Kim & DeMets 1987; Pampallona, Tsiatis & Kim 2001.
     """
     rule = SequentialRule(
-        information_rates=tuple(float(rate) for rate in information_rates),
+        information_rates=as_numbers(information_rates, name="information_rates"),
         alpha=alpha,
         sided=sided,
         shape=shape,
         parameter=parameter,
-        user_alpha=None if user_alpha is None else tuple(float(value) for value in user_alpha),
+        user_alpha=None if user_alpha is None else as_numbers(user_alpha, name="user_alpha"),
         power=power,
         futility=futility,
     )

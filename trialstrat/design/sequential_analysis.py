@@ -19,9 +19,9 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 
 from trialstrat.design.checks import check_increasing, check_positive
+from trialstrat.design.root import find_root
 from trialstrat.design.sequential import GroupSequentialDesign
 from trialstrat.design.sequential_bounds import Boundaries, critical_values, find_boundaries, rejection_level
 from trialstrat.design.sequential_integration import beginning, crossing
@@ -205,8 +205,7 @@ def _drift_at(looks: _Looks, final: int, level: float) -> float:
     """The drift under which the stage-wise p-value equals ``level``."""
     time = looks.times[final]
     centre, reach = looks.z[final] / np.sqrt(time), (8.0 + abs(looks.z[final])) / np.sqrt(looks.times[0])
-    root = brentq(lambda drift: _stagewise_p(looks, final, drift) - level, centre - reach, centre + reach, xtol=1e-12)
-    return float(root)  # pyright: ignore[reportArgumentType]
+    return find_root(lambda drift: _stagewise_p(looks, final, drift) - level, centre - reach, centre + reach)
 
 
 def _repeated_p(rule: SequentialRule, look: int, z: float) -> float:
@@ -255,8 +254,7 @@ def _smallest_level(critical: Callable[[float], float], statistic: float) -> flo
         if gap > 0:
             if rejecting is None:
                 return float("nan")
-            root = brentq(excess, log_level, rejecting, xtol=1e-11)
-            return float(np.exp(root))  # pyright: ignore[reportArgumentType]
+            return float(np.exp(find_root(excess, log_level, rejecting, tolerance=1e-11)))
         rejecting = float(log_level)
     return float("nan") if rejecting is None else float(np.exp(rejecting))
 

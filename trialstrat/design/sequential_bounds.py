@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 from scipy.stats import norm
 
+from trialstrat.design.root import find_root
 from trialstrat.design.sequential_integration import (
     Crossing,
     SubDensity,
@@ -233,7 +233,7 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
     at_low = function(low)
     for _ in range(60):
         if at_low * function(high) <= 0:
-            return float(brentq(function, low, high, xtol=1e-13))  # pyright: ignore[reportArgumentType]
+            return find_root(function, low, high)
         high += 0.25 * max(high, 1.0)
         if high > 1e4:
             break

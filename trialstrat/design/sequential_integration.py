@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
+from trialstrat.design.root import find_root
 from trialstrat.errors import InvalidInputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -135,8 +135,8 @@ def bound_above(state: SubDensity, probability: float, *, time: float, drift: fl
             "design: a look must spend more error than trials are left to spend it on; spend less or use lower bounds"
         )
     low, high = _search_range(state, time, drift)
-    root = brentq(lambda b: state.above(b, time=time, drift=drift) - probability, low, high, xtol=1e-14)
-    return float(root) / float(np.sqrt(time))  # pyright: ignore[reportArgumentType]
+    root = find_root(lambda b: state.above(b, time=time, drift=drift) - probability, low, high, tolerance=1e-14)
+    return root / float(np.sqrt(time))
 
 
 def bound_below(state: SubDensity, probability: float, *, time: float, drift: float) -> float:
