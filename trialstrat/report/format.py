@@ -98,7 +98,7 @@ def interval(value: float | None, lower: float | None, upper: float | None, how:
     """
     if value is None or _missing(value):
         return DASH
-    if lower is None or upper is None or (_missing(lower) and _missing(upper)):
+    if _missing(lower) and _missing(upper):
         return how(value)
     ends = like_effect(value) if how is effect else how
     return f"{how(value)} ({bound(lower, ends)} to {bound(upper, ends)})"

@@ -109,12 +109,15 @@ def _mean(context: Context) -> str:
 
 
 def more_or_fewer(difference: Estimate) -> str:
-    """``8 more (95% interval 1 to 15)``, with the interval in the same direction."""
+    """``8 more (95% interval 1 to 15)``; an interval on both sides of none reads ``6 fewer to 14 more``."""
     sign = -1 if difference.value < 0 else 1
     word = "fewer" if sign < 0 else "more"
-    ends = sorted((sign * 100 * difference.lower, sign * 100 * difference.upper))
-    inside = f"{fmt.number(round(ends[0]))} to {fmt.number(round(ends[1]))}"
-    return f"{fmt.per_hundred(abs(difference.value))} {word} ({fmt.percent(difference.level, 0)} interval {inside})"
+    value = f"{fmt.per_hundred(abs(difference.value))} {word}"
+    low, high = sorted((round(sign * 100 * difference.lower), round(sign * 100 * difference.upper)))
+    ends = f"{low} to {high}"
+    if low < 0:
+        ends = f"{-low} {'more' if sign < 0 else 'fewer'} to {high} {word}"
+    return f"{value} ({fmt.percent(difference.level, 0)} interval {ends})"
 
 
 def _single(context: Context) -> str:

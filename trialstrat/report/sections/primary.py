@@ -13,6 +13,7 @@ from trialstrat.report.sections.curve_figure import survival_figure
 from trialstrat.report.sections.effects import effects, points
 from trialstrat.report.sections.incidence import incidence_figure
 from trialstrat.report.sections.weighting import weighting
+from trialstrat.report.sentences import more_or_fewer
 from trialstrat.results import Estimate
 
 
@@ -119,11 +120,10 @@ def survival_title(context: Context) -> str:
         suffix, treatment, control = context.pairs[0]
         gain = context.ok(f"primary.milestone.difference.{suffix}")
         if gain:
-            more = "more" if gain.value >= 0 else "fewer"
             names = [fmt.lower_first(context.arm_label(arm)) for arm in (treatment, control)]
             return (
-                f"{fmt.per_hundred(abs(gain.value))} {more} of 100 patients are {context.free} at {context.at_horizon} "
-                f"with {names[0]} than with {names[1]}"
+                f"Of 100 patients {more_or_fewer(gain)} are {context.free} at {context.at_horizon} with {names[0]} "
+                f"than with {names[1]}"
             )
     alone = next((e for e in (context.ok(f"primary.milestone.{arm}") for arm in context.arm_names) if e), None)
     if alone:

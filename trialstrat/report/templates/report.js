@@ -97,6 +97,8 @@
       for (const name of ["viewBox", "role", "aria-labelledby", "width", "height"]) {
         if (named.hasAttribute(name)) drawn.setAttribute(name, named.getAttribute(name));
       }
+      /* One image with one name, as the static drawing: its marks are not read one by one. */
+      for (const part of drawn.children) part.setAttribute("aria-hidden", "true");
       live.classList.remove("preparing");
       box.classList.add("is-live");
     } catch {
