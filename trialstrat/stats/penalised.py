@@ -394,7 +394,8 @@ def _collect(data: CoxData, grid: Floats, alpha: float, found: list[_Point], sol
         objective=np.array([point.objective for point in found]),
         loglik=np.array([point.loglik for point in found]), loglik_null=solver.loglik_null,
         kkt_violation=violation, selected=np.count_nonzero(coef, axis=1),
-        converged=(violation <= 10.0 * solver.tolerance) & ~_infinite(data, coef / solver.sd), names=data.names, n=data.n, events=data.events,
+        converged=(violation <= 10.0 * solver.tolerance) & ~_infinite(data, coef / solver.sd),
+        names=data.names, n=data.n, events=data.events,
         status="ok", reason="",
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ TOPIC_MODULES = (
     "cox",
     "competing",
     "cutpoint",
+    "cutpoint_interaction",
     "penalised",
     "prediction",
     "multiplicity",

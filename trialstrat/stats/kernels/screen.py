@@ -147,7 +147,7 @@ def fit_one(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _three_pass(
+def three_pass(
     x: np.ndarray,
     arm: np.ndarray,
     risk: np.ndarray,
@@ -217,7 +217,7 @@ def _three_pass(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _three_risks(
+def three_risks(
     x: np.ndarray, arm: np.ndarray, coef: np.ndarray, eta: np.ndarray, risk: np.ndarray, bits: np.ndarray
 ) -> None:
     """``exp(coef[0] arm + coef[1] x + coef[2] arm x)``."""
@@ -252,8 +252,8 @@ def fit_interaction(
             observed[1] += x[i]
             observed[2] += arm[i] * x[i]
     step, gradient = np.zeros((3, 1)), np.zeros((3, 1))
-    _three_risks(x, arm, coef, eta, risk, bits)
-    _three_pass(x, arm, risk, first, deaths, mean, curvature)
+    three_risks(x, arm, coef, eta, risk, bits)
+    three_pass(x, arm, risk, first, deaths, mean, curvature)
     if not (curvature[0, 0] > 1e-11 * deaths.sum() and curvature[1, 1] > 1e-11 * deaths.sum()):
         return NO_INFORMATION
     gradient[:, 0] = observed - mean
@@ -268,8 +268,8 @@ def fit_interaction(
         scale = 1.0
         while scale > 1e-4:
             coef[:] = start + scale * step[:, 0]
-            _three_risks(x, arm, coef, eta, risk, bits)
-            _three_pass(x, arm, risk, first, deaths, mean, curvature)
+            three_risks(x, arm, coef, eta, risk, bits)
+            three_pass(x, arm, risk, first, deaths, mean, curvature)
             gradient[:, 0] = observed - mean
             slope = (gradient * step).sum()
             if slope >= -0.5 * gain or gain < 1e-9:
@@ -289,7 +289,7 @@ def fit_interaction(
 
 
 @njit(cache=True, nogil=True)
-def _compress(
+def compress(
     values: np.ndarray, event: np.ndarray, tie: np.ndarray, rows: np.ndarray, first: np.ndarray, deaths: np.ndarray
 ) -> tuple[int, int]:
     """Rows with a value, and their event times: first row and number of deaths. Returns rows and times used."""
@@ -311,7 +311,7 @@ def _compress(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _standardise(x: np.ndarray) -> tuple[float, float, float]:
+def standardise(x: np.ndarray) -> tuple[float, float, float]:
     """Centre and scale in place; returns mean, SD and the unit: 1, or the scaled range of a two-valued marker."""
     n = x.shape[0]
     low, high, total = x[0], x[0], 0.0
@@ -378,7 +378,7 @@ def screen_columns(
         for i in range(n):
             missing = missing or np.isnan(values[i])
         if missing or whole < 0:
-            used, groups = _compress(values, event, tie, rows, first, deaths)
+            used, groups = compress(values, event, tie, rows, first, deaths)
             for i in range(used):
                 values[i] = values[rows[i]]
                 if arm.shape[0] > 0:
@@ -393,7 +393,7 @@ def screen_columns(
         counts[j, 2] = NO_INFORMATION
         if groups == 0:
             continue
-        _mean, sd, unit = _standardise(x)
+        _mean, sd, unit = standardise(x)
         if sd == 0.0:
             continue
         if arm.shape[0] == 0:
