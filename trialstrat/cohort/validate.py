@@ -27,7 +27,7 @@ COLLINEAR = 0.99999
 LEAK_RHO, LEAK_AUC = 0.95, 0.98
 #: Distance from the median, in interquartile ranges, that no measured quantity here reaches.
 OUTLYING = 60.0
-_FEWEST = 10
+_FEWEST, _FEWEST_CLASS = 10, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,16 +141,32 @@ def _leaks(
         if variable.column in skip:
             continue
         values, known = _ranked(column(frame, variable.column))
-        detail = _leak(values[known], outcome, known)
+        detail = _leak(rankdata(values[known]), _target(outcome, known), _event(outcome, known))
         if detail:
             found.append(joined.about("W-LEAK", variable.column, detail))
     matrix = markers.to_numpy(dtype=np.float64)
+    known = np.isfinite(matrix)
+    everybody = np.ones(len(matrix), dtype=bool)
+    target, event = _target(outcome, everybody), _event(outcome, everybody)
     for at, name in enumerate(markers.columns):
-        known = np.isfinite(matrix[:, at])
-        detail = _leak(matrix[known, at], outcome, known)
+        here = known[:, at]
+        if here.all():
+            detail = _leak(rankdata(matrix[:, at]), target, event)
+        else:
+            detail = _leak(rankdata(matrix[here, at]), _target(outcome, here), _event(outcome, here))
         if detail:
             found.append(joined.about("W-LEAK", str(name), detail))
     return found
+
+
+def _target(outcome: Outcome, known: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """Ranks of the times or values of some patients."""
+    values = outcome.time if outcome.time is not None else outcome.value
+    return None if values is None else rankdata(values[known])
+
+
+def _event(outcome: Outcome, known: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    return None if outcome.event is None else outcome.event[known] == 1
 
 
 def _ranked(series: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -162,21 +178,18 @@ def _ranked(series: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return values, np.isfinite(values)
 
 
-def _leak(values: NDArray[np.float64], outcome: Outcome, known: NDArray[np.bool_]) -> str:
+def _leak(ranks: NDArray[np.float64], target: NDArray[np.float64] | None, event: NDArray[np.bool_] | None) -> str:
     """How a covariate is tied to the outcome, empty when it is not: rank correlation with time, AUC for the event."""
-    if len(values) < _FEWEST:
+    if len(ranks) < _FEWEST:
         return ""
-    ranks = rankdata(values)
-    target = outcome.time if outcome.time is not None else outcome.value
     if target is not None:
-        rho = _pearson(ranks, rankdata(target[known]))
+        rho = _pearson(ranks, target)
         if abs(rho) > LEAK_RHO:
-            return f"rank correlation {rho:.2f} with the {'time' if outcome.time is not None else 'outcome'}"
-    if outcome.event is None:
+            return f"rank correlation {rho:.2f} with the {'outcome' if event is None else 'time'}"
+    if event is None:
         return ""
-    event = outcome.event[known] == 1
     yes, no = int(event.sum()), int((~event).sum())
-    if min(yes, no) < 5:
+    if min(yes, no) < _FEWEST_CLASS:
         return ""
     auc = (float(ranks[event].sum()) - yes * (yes + 1) / 2) / (yes * no)
     return f"AUC {max(auc, 1 - auc):.2f} for the event" if max(auc, 1 - auc) > LEAK_AUC else ""

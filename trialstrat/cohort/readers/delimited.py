@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import codecs
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -18,6 +17,8 @@ from trialstrat.cohort.rules import RefusedError, finding
 from trialstrat.protocol.model import Source
 
 DELIMITERS = ",;\t|"
+#: Bytes parsed at once: a row must fit, and wide tables fall into too many pieces with small blocks.
+_BLOCK = 1 << 27
 _SHOWN = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blank"}
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _ENCODINGS = {
@@ -118,26 +119,22 @@ def _cells(data: bytes, structure: Structure, delimiter: str) -> tuple[list[str]
     """Header and columns. Blank lines are skipped by both parsers alike."""
     if structure.parsed is not None:
         header, *rows = structure.parsed
-        columns = [pa.array(list(column), type=pa.string()) for column in zip(*rows, strict=True)]
-        return header, columns or [pa.array([], type=pa.string())] * len(header)
+        columns = [pa.array(list(column), type=pa.large_string()) for column in zip(*rows, strict=True)]
+        return header, columns or [pa.array([], type=pa.large_string())] * len(header)
     width = int(structure.widths[0])
     if len(structure.lines) * width > MOST_CELLS:
         raise RefusedError(finding("E-FILE-SIZE", detail=f"{len(structure.lines)} rows x {width} columns"))
     keys = [str(at) for at in range(width)]
     table = pacsv.read_csv(
         pa.BufferReader(data),
-        read_options=pacsv.ReadOptions(column_names=keys, block_size=_block_size(data, structure)),
+        read_options=pacsv.ReadOptions(column_names=keys, block_size=min(len(data) + 1, _BLOCK)),
         parse_options=pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in data),
-        convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(keys, pa.string()), strings_can_be_null=False),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(keys, pa.large_string()), strings_can_be_null=False
+        ),
     )
     header = [str(column[0].as_py()) for column in table.columns]
     return header, [column.slice(1) for column in table.columns]
-
-
-def _block_size(data: bytes, structure: Structure) -> int:
-    """Big enough that no row spans two blocks: wide expression tables have rows of megabytes."""
-    mean = len(data) // max(1, len(structure.lines))
-    return int(np.clip(16 * mean, 1 << 20, 1 << 28))
 
 
 def _without_unnamed(
