@@ -232,7 +232,7 @@ def qualify(
     as_json: AsJson = False,
 ) -> None:
     """Run the reference cases on this installation and write the evidence: numbers against R, deviations, verdict."""
-    from trialstrat.pipeline.qualify import write_qualification
+    from trialstrat.pipeline.qualification import write_qualification
 
     outcome = write_qualification(out, cases)
     if as_json:
