@@ -107,7 +107,8 @@ def _close(counts: Counts, component: list[int]) -> None:
 def _helper(counts: Counts, component: list[int], relations: list[Relation], exposed: int) -> int | None:
     """The cheapest cell near the exposed one that leaves it more room when it is withheld too.
 
-    Where no single cell does, the cheapest of the exposed cell's own sums; None when all of those are hidden.
+    Where no single cell does, the cheapest in the exposed cell's own sums, then in those of other hidden cells (a
+    second one will then do); None when all of these are hidden.
     """
     hidden = [cell for cell in component if cell in counts.hidden]
     touching = [r for r in relations if any(cell in counts.hidden for cell in r.cells)]
@@ -120,13 +121,14 @@ def _helper(counts: Counts, component: list[int], relations: list[Relation], exp
         if wider[1] - wider[0] > high - low + 0.5:
             return cell
     own = {c for r in relations if exposed in r.cells for c in r.cells if c not in counts.hidden}
-    return min(own, key=lambda cell: _cost(counts, cell), default=None)
+    useful = sorted(own | near, key=lambda cell: (counts.reluctance[cell], cell not in own, _cost(counts, cell)))
+    return next((cell for cell in useful if counts.reluctance[cell] < 2), None)
 
 
-def _cost(counts: Counts, cell: int) -> tuple[bool, bool, int, int]:
+def _cost(counts: Counts, cell: int) -> tuple[int, bool, int, int]:
     """What is withheld first: parts before wholes, the smallest count that is not 0."""
     value = counts.values[cell]
-    return counts.whole[cell], value == 0, value, cell
+    return counts.reluctance[cell], value == 0, value, cell
 
 
 def _first_exposed(counts: Counts, component: list[int], relations: list[Relation], safe: set[int]) -> int | None:

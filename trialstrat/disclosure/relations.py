@@ -26,8 +26,9 @@ ROW_SUMS = (
 )
 #: Sums that are the same in every row of an arm: the number of patients in it, which stands in many places.
 KNOWN_SUMS = (("n", "missing"), ("met", "not_met", "unknown"))
-#: Counts that are wholes rather than parts: the last to be withheld.
-WHOLES = frozenset({"n", "before", "remaining", "at_risk"})
+#: How late a count is withheld beside a small one: parts first (0, not listed), what others are parts of later. The
+#: number of patients in an arm (``n``) comes last: it stands in many places, so that hiding it in one protects nothing.
+RELUCTANCE = {"before": 1, "remaining": 1, "at_risk": 1, "n": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Counts:
     minimum: int
     values: list[int] = field(default_factory=list)
     places: list[list[tuple[int, int]]] = field(default_factory=list)
-    whole: list[bool] = field(default_factory=list)
+    reluctance: list[int] = field(default_factory=list)
     at: dict[tuple[int, str], int] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)
     hidden: dict[int, bool] = field(default_factory=dict)
@@ -95,7 +96,7 @@ def read_counts(table: Table, minimum: int) -> Counts:
                 cell = shared[name] = len(counts.values)
                 counts.values.append(int(value))
                 counts.places.append([])
-                counts.whole.append(record.get("arm") == "all" or key in WHOLES)
+                counts.reluctance.append(RELUCTANCE.get(key, 0))
             counts.places[cell].append((row, col))
             counts.at[row, key] = cell
     _relate_rows(counts)
@@ -175,6 +176,8 @@ def _relate_followed(counts: Counts) -> None:
     for rows in rows_by(counts.table, *text_keys(counts.table)).values():
         for before, row in itertools.pairwise(rows):
             counts.relate(counts.cells([row], *parts), [], None)  # how many started stands in many places
+            if before == rows[0]:
+                continue  # everybody at risk and nothing has happened: the sum says that already
             for key in parts:
                 high, low = (before, row) if key == "at_risk" else (row, before)
                 larger, smaller = counts.at.get((high, key)), counts.at.get((low, key))
