@@ -21,15 +21,10 @@ from trialstrat.report.sentences import certainty, effect, more_or_fewer, whom
 from trialstrat.results import Column, Estimate, Finding, StageResult, Table
 
 
-def changed(record: RunRecord, stage: str, *, drop: tuple[str, ...] = (), **estimates: Any) -> RunRecord:
-    """The record with some estimates of a stage replaced (by their last name parts) or dropped."""
+def added(record: RunRecord, stage: str, *estimates: Estimate) -> RunRecord:
+    """The record with more estimates in a stage."""
     old = record.stages[stage]
-    new = {key.replace("__", "."): value for key, value in estimates.items()}
-    kept = [
-        new.pop(entry.name, entry) if entry.name in new else entry for entry in old.estimates if entry.name not in drop
-    ]
-    stages = {**record.stages, stage: replace(old, estimates=(*kept, *new.values()))}
-    return replace(record, stages=stages)
+    return replace(record, stages={**record.stages, stage: replace(old, estimates=(*old.estimates, *estimates))})
 
 
 def without(record: RunRecord, *names: str) -> RunRecord:
@@ -96,7 +91,7 @@ def test_arms_that_were_not_randomised_lead_with_the_weighted_effect(record: Run
     ratio = Estimate(name=name, value=0.8, lower=0.6, upper=1.1, unit="hazard ratio", **shared)
     name = "primary.weighted.milestone.difference.yes_vs_no"
     gain = Estimate(name=name, value=0.1, lower=-0.02, upper=0.22, unit="probability", **shared)
-    context = Context(changed(record, "primary", a=ratio, b=gain))
+    context = Context(added(record, "primary", ratio, gain))
     assert certainty(context).startswith("Weighted for what decided treatment, the data are compatible with a 40%")
     assert "a 10% higher hazard" in certainty(context)
     assert "weighted for what decided treatment, 10 more (95% interval 2 fewer to 22 more)" in effect(context)
@@ -179,7 +174,7 @@ def test_several_arms_have_a_block_each(record: RunRecord) -> None:
         for e in record.stages["primary"].estimates
         if e.name.endswith("yes_vs_no")
     ]
-    three = study(changed(record, "primary", **{str(i): e for i, e in enumerate(extra)}), arms=arms)
+    three = study(added(record, "primary", *extra), arms=arms)
     table = next(t for t in blocks(build_report(three), TableView) if t.key == "effects")
     dividers = [row.cells[0].text for row in table.rows if row.divider]
     assert dividers == [

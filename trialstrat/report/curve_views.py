@@ -105,12 +105,13 @@ def _is_few(raw: Cell, minimum: int) -> bool:
     return known < minimum if known is not None else str(raw or "").startswith("<")
 
 
-def _censored(source: Source, name: str, end: float) -> tuple[tuple[float, float], ...]:
+def _censored(source: Source, name: str, end: float) -> tuple[float, ...]:
+    """Times of the censoring marks, as far as the curve goes."""
     if source.censoring is None:
         return ()
     rows = [row for row in source.censoring.records() if str(row.get(source.key, row.get("arm"))) == name]
-    points = ((tables.number_of(row["time"]), tables.number_of(row["survival"])) for row in rows)
-    return tuple((t, s) for t, s in points if t is not None and s is not None and t <= end)
+    times = (tables.number_of(row["time"]) for row in rows)
+    return tuple(time for time in times if time is not None and time <= end)
 
 
 def _counts(row: Record, minimum: int) -> tuple[str, str, str]:

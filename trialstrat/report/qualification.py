@@ -42,7 +42,11 @@ def _cover(title: str, result: StageResult) -> Cover:
     badge, meaning = BADGES[verdict]
     topics = result.table("qualify.topics").records()
     worst = max(((tables.number_of(row["largest_deviation"]), row["topic"]) for row in topics), key=_size)
-    largest = f" The largest deviation is {fmt.percent(worst[0], 2)} of the tolerance ({worst[1]})." if worst[0] is not None else ""
+    largest = (
+        f" The largest deviation is {fmt.percent(worst[0], 2)} of the tolerance ({worst[1]})."
+        if worst[0] is not None
+        else ""
+    )
     answer = f"{passed} of {run} reference cases agree with R within the tolerance each carries.{largest}"
     use = "Use it for every topic listed." if not failed else f"Do not use it for {fmt.listing(failed)}."
     facts = (("Verdict", verdict), ("R", result.facts["r_version"]), ("System", result.facts["system"]))

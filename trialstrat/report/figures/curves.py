@@ -31,7 +31,7 @@ class Curve:
     style: int
     steps: tuple[Step, ...]
     risk: Mapping[float, tuple[str, str, str]]
-    censored: tuple[tuple[float, float], ...] = ()
+    censored: tuple[float, ...] = ()
     pooled: bool = False
     known_median: float | None = None
 
@@ -52,6 +52,12 @@ class Curve:
         if not self.pooled or later is None:
             return here[1]
         return here[1] + (later[1] - here[1]) * (time - here[0]) / (later[0] - here[0])
+
+    def drawn(self, time: float) -> float:
+        """Height of the line at a time: a pooled curve changes midway between its steps."""
+        if not self.pooled:
+            return self.step(time)[1]
+        return min(self.steps, key=lambda step: (abs(step[0] - time), -step[0]))[1]
 
     def step(self, time: float) -> Step:
         """The last step up to a time."""
@@ -162,7 +168,7 @@ def _line(curve: Curve, axes: _Axes, number: int) -> alt.Chart:
 
 
 def _ticks(curves: Sequence[Curve]) -> list[alt.Chart]:
-    rows = [{"t": t, "s": s, "c": theme.colour(curve.style)} for curve in curves for t, s in curve.censored]
+    rows = [{"t": t, "s": curve.drawn(t), "c": theme.colour(curve.style)} for curve in curves for t in curve.censored]
     if not rows:
         return []
     mark = alt.Chart(theme.data(rows)).mark_tick(orient="vertical", size=8, thickness=1, clip=True)

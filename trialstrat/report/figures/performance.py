@@ -1,8 +1,9 @@
-"""How good predictions are: calibration with the spread of the predicted risk, and net benefit."""
+"""Calibration with the spread of the predicted risk, net benefit, and the overlap of propensities."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -108,3 +109,46 @@ def _line_name(label: str, style: int, rows: Sequence[Row]) -> theme.Word:
         dx=0 if flat else -8 if style == 1 else 8,
         dy=-10 if style != 1 else 6,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars:
+    """One side of a mirrored histogram: ``rows`` have low, high and count (None where it is hidden)."""
+
+    label: str
+    style: int
+    rows: Sequence[Row]
+
+
+@theme.finished
+def mirrored_chart(up: Bars, down: Bars, *, x_title: str, width: int) -> theme.Chart:
+    """Two histograms on one axis, one upwards and one downwards, so that their overlap can be seen."""
+    bars = [_bar(row, side, sign) for side, sign in ((up, 1), (down, -1)) for row in side.rows]
+    known = [bar for bar in bars if bar["n"]]
+    top = 1.1 * max((abs(bar["n"]) for bar in known), default=1)
+    axis = alt.Axis(domain=False, ticks=False, tickCount=5, labelExpr="abs(datum.value)", **_above("Patients"))
+    tips = [
+        alt.Tooltip("low:Q", title="From", format=".0%"),
+        alt.Tooltip("high:Q", title="To", format=".0%"),
+        alt.Tooltip("w:N", title="Patients"),
+    ]
+    mark = alt.Chart(theme.data(known)).mark_rect(stroke=theme.PAPER, fill=alt.ExprRef("datum.c"), opacity=0.75)
+    rects = mark.encode(
+        x=alt.X("low:Q", **_axis(x_title, (0, 1), format="%")),
+        x2=alt.X2("high"),
+        y=alt.Y("n:Q", axis=axis, scale=alt.Scale(domain=[-top, top], nice=False)),
+        y2=alt.Y2("zero"),
+        tooltip=tips,
+    )
+    zero = alt.Chart(theme.data([{"n": 0}])).mark_rule(color=theme.AXIS).encode(y=alt.Y("n:Q"))
+    names = [
+        theme.Word(text=side.label, x=width, y=place, fill=theme.ink(side.style), align="right", bold=True)
+        for side, place in ((up, 8), (down, 192))
+    ]
+    return alt.layer(rects, zero, theme.words(names)).properties(width=width, height=200)
+
+
+def _bar(row: Row, side: Bars, sign: int) -> Row:
+    count = row["count"] or 0
+    look = {"c": theme.colour(side.style), "w": f"{side.label}: {count:.0f}"}
+    return {"low": row["low"], "high": row["high"], "zero": 0, "n": sign * count, **look}
