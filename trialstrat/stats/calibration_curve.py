@@ -14,14 +14,9 @@ from trialstrat.stats.censoring import slack
 from trialstrat.stats.checks import check_horizon, check_level, check_probabilities, check_survival
 from trialstrat.stats.cox import cox
 from trialstrat.stats.cox_prediction import predict_survival
+from trialstrat.stats.spline import KNOT_QUANTILES, restricted_cubic_spline, spline_knots
 
 Floats = NDArray[np.float64]
-#: Quantiles of the predictor at which the knots of a restricted cubic spline are placed (Harrell).
-_KNOT_QUANTILES = {
-    3: (0.10, 0.50, 0.90),
-    4: (0.05, 0.35, 0.65, 0.95),
-    5: (0.05, 0.275, 0.50, 0.725, 0.95),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,7 +96,7 @@ def calibration_curve(
     rows = check_survival(time, event)
     risk = check_probabilities(predicted, rows.n)[:, 0]
     horizon, level = check_horizon(at, name="at"), check_level(level)
-    if knots not in _KNOT_QUANTILES:
+    if knots not in KNOT_QUANTILES:
         raise InvalidInputError("knots: choose 3, 4 or 5")
     points = _grid(risk, grid)
     moved_risk, moved = inside_unit_interval(risk)
@@ -111,16 +106,18 @@ def calibration_curve(
     if np.isnan(moved_risk).any() or np.ptp(moved_risk) == 0:
         return _nothing(horizon, points, level, rows.n, events, "the predictions do not vary inside (0, 1)")
     predictor = log_cumulative_hazard(moved_risk)
-    places = _knots(predictor, knots)
-    fit = cox(rows.time, rows.event, _spline(predictor, places))
+    places = spline_knots(predictor, knots)
+    fit = cox(rows.time, rows.event, restricted_cubic_spline(predictor, places))
     if fit.status != "ok" or not fit.estimable.all():
         return _nothing(horizon, points, level, rows.n, events, fit.reason)
     # forecasts are tied when predictions are coarse: every distinct one is evaluated once
     distinct, index = np.unique(predictor, return_inverse=True)
-    own = 1.0 - predict_survival(fit, _spline(distinct, places), [horizon + tolerance]).survival[index, 0]
+    own = (
+        1.0 - predict_survival(fit, restricted_cubic_spline(distinct, places), [horizon + tolerance]).survival[index, 0]
+    )
     shown = predict_survival(
         fit,
-        _spline(log_cumulative_hazard(points), places),
+        restricted_cubic_spline(log_cumulative_hazard(points), places),
         [horizon + tolerance],
         conf_type="log-log",
         level=level,
@@ -155,27 +152,6 @@ def _grid(risk: Floats, grid: ArrayLike | None) -> Floats:
     if points.ndim != 1 or not ((points > 0) & (points < 1)).all():
         raise InvalidInputError("grid: probabilities strictly between 0 and 1 are needed")
     return points
-
-
-def _knots(predictor: Floats, count: int) -> Floats:
-    """Knots at Harrell's quantiles; none (a straight line) where the predictions are too coarse for a spline."""
-    places = np.unique(np.quantile(predictor, _KNOT_QUANTILES[count]))
-    fine = 3 <= places.size <= np.unique(predictor).size
-    return places if fine else np.empty(0)
-
-
-def _spline(x: Floats, knots: Floats) -> Floats:
-    """Columns of a restricted cubic spline: x itself, and one truncated cubic per knot but the last two."""
-    columns = [x]
-    if knots.size:
-        last, second_last = knots[-1], knots[-2]
-        unit = (last - knots[0]) ** 2
-        tail = np.maximum(x - last, 0.0) ** 3 / (last - second_last)
-        before = np.maximum(x - second_last, 0.0) ** 3 / (last - second_last)
-        for knot in knots[:-2]:
-            cubic = np.maximum(x - knot, 0.0) ** 3 - before * (last - knot) + tail * (second_last - knot)
-            columns.append(cubic / unit)
-    return np.column_stack(columns)
 
 
 def _nothing(at: float, grid: Floats, level: float, n: int, events: int, reason: str) -> CalibrationCurve:

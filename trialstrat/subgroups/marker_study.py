@@ -1,0 +1,125 @@
+"""Which markers change what the treatment does: the screen, the effect curves and the declared subgroups together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trialstrat.cohort.cohort import Cohort
+from trialstrat.cohort.shown import ShownOutcome, shown_outcome
+from trialstrat.results import Finding, StageResult
+from trialstrat.stats.propensity import propensity, propensity_weights
+from trialstrat.subgroups.adjusted import code_covariates
+from trialstrat.subgroups.candidates import Candidates, candidates
+from trialstrat.subgroups.comparison import Comparison, comparisons, question_not_asked
+from trialstrat.subgroups.curve_study import continuous_markers, effect_curves
+from trialstrat.subgroups.forest import subgroup_forest
+from trialstrat.subgroups.scales import counts_by_arm
+from trialstrat.subgroups.screen import screen_markers
+
+Floats = NDArray[np.float64]
+
+#: Most undeclared markers whose effect curve is drawn (those that pass the adjusted test).
+MOST_CURVES = 6
+
+
+def marker_study(cohort: Cohort, *, rng: np.random.Generator, jobs: int = 1) -> tuple[StageResult, ...]:
+    """Screen, effect curves and forest of declared subgroups: stages "screen", "curves" and "forest".
+
+    Empty where no effect of treatment can be asked (no arms, a single arm, observational arms without confounders).
+    Comparisons with fewer than ``analysis.minimum_events`` events in an arm are left out with a finding that says how
+    many would suffice; when none remains the only result is a "screen" that says so. Observational arms are balanced
+    with overlap weights from the declared confounders.
+    """
+    if question_not_asked(cohort):
+        return ()
+    outcome = shown_outcome(cohort)
+    compared, findings = _usable(cohort, outcome)
+    found = candidates(cohort)
+    if not compared or not found.columns:
+        reason = findings[0].message if findings else "no candidate marker measured before time zero is declared"
+        return (StageResult(stage="screen", findings=tuple(findings), facts={"refused": reason}),)
+    weights, lost = _weights(cohort, compared)
+    usable = [(c, w) for c, w, reason in zip(compared, weights, lost, strict=True) if not reason]
+    findings += [_no_weights(c, reason) for c, reason in zip(compared, lost, strict=True) if reason]
+    if not usable:
+        return (StageResult(stage="screen", findings=tuple(findings), facts={"refused": findings[-1].message}),)
+    kept, mass = [c for c, _ in usable], [w for _, w in usable]
+    from dataclasses import replace
+
+    screened = screen_markers(cohort, outcome, kept, found, weights=mass, rng=rng, jobs=jobs)
+    screened = replace(screened, findings=(*screened.findings, *findings))
+    markers = continuous_markers(cohort, _striking(screened, found))
+    results = [screened]
+    if markers:
+        results.append(effect_curves(cohort, outcome, kept, markers, weights=mass, rng=rng))
+    results.append(subgroup_forest(cohort, outcome, kept, weights=mass))
+    return tuple(results)
+
+
+def _usable(cohort: Cohort, outcome: ShownOutcome) -> tuple[list[Comparison], list[Finding]]:
+    """Comparisons with enough events in both arms."""
+    fewest = cohort.protocol.analysis.minimum_events
+    kept: list[Comparison] = []
+    findings: list[Finding] = []
+    for comparison in comparisons(cohort):
+        counts = counts_by_arm(comparison.treated[comparison.rows], outcome.of_interest[comparison.rows])
+        low = min(counts["events_control"], counts["events_treated"])
+        if outcome.kind == "continuous" or low >= fewest:
+            kept.append(comparison)
+            continue
+        findings.append(
+            Finding(
+                code="W-SCREEN-EVENTS",
+                severity="warning",
+                message=(
+                    f"{comparison.label}: fewer than {fewest} events in an arm, markers are not screened; at least "
+                    f"{fewest} per arm are needed"
+                ),
+                remedy="Wait for more events, or lower analysis.minimum_events knowing what it costs",
+            )
+        )
+    return kept, findings
+
+
+def _weights(cohort: Cohort, compared: Sequence[Comparison]) -> tuple[list[Floats | None], list[str]]:
+    """Overlap weights (n,) per comparison for observational arms, 0 outside it or where a confounder is unknown."""
+    arms = cohort.protocol.arms
+    if arms is None or arms.allocation != "observational":
+        return [None] * len(compared), [""] * len(compared)
+    coding = code_covariates(cohort, arms.confounders)
+    out: list[Floats | None] = []
+    reasons: list[str] = []
+    for comparison in compared:
+        rows = comparison.rows & coding.known
+        model = propensity(comparison.treated[rows], coding.values[rows], names=coding.terms)
+        weights = np.zeros(cohort.n)
+        if model.status == "ok":
+            made = propensity_weights(model.score, comparison.treated[rows], estimand="overlap")
+            weights[rows] = made.weights
+        out.append(weights)
+        reasons.append("" if model.status == "ok" else model.reason)
+    return out, reasons
+
+
+def _no_weights(comparison: Comparison, reason: str) -> Finding:
+    return Finding(
+        code="W-SCREEN-PROPENSITY",
+        severity="warning",
+        message=f"{comparison.label}: no propensity model ({reason}), markers are not screened",
+        remedy="Declare confounders that overlap between the arms",
+    )
+
+
+def _striking(screened: StageResult, found: Candidates) -> list[str]:
+    """Markers of the wide blocks that pass the adjusted test, the strongest first."""
+    wide = {column.name for column in found.columns if not column.declared}
+    table = screened.table("screen.markers")
+    passed = [
+        str(row["marker"])
+        for row in table.records()
+        if row["marker"] in wide and isinstance(row["p_maxt"], float) and row["p_maxt"] < 0.05
+    ]
+    return list(dict.fromkeys(passed))[:MOST_CURVES]
