@@ -18,8 +18,8 @@ from trialstrat.cohort.fingerprint import data_hash
 from trialstrat.cohort.integrate import Joined, join
 from trialstrat.cohort.layout import PATIENT, by_patient
 from trialstrat.cohort.markers import read_markers
-from trialstrat.cohort.needed import block_sources, columns_needed, endpoint_columns, presence_findings
-from trialstrat.cohort.outcomes import OutcomeRead, read_outcome
+from trialstrat.cohort.needed import block_sources, columns_needed, endpoint_columns, presence_findings, role_columns
+from trialstrat.cohort.outcomes import CNSR, OutcomeRead, read_outcome
 from trialstrat.cohort.patients import read_patients
 from trialstrat.cohort.prepare import Prepared, prepare
 from trialstrat.cohort.readers.registry import read_source
@@ -165,13 +165,13 @@ def _type(protocol: Protocol, joined: Joined) -> _Typed:
 
 
 def _markers(protocol: Protocol, joined: Joined) -> tuple[pd.DataFrame, list[Finding]]:
-    used = columns_needed(protocol)
+    taken = {*role_columns(protocol), CNSR}
     findings: list[Finding] = []
     blocks: list[pd.DataFrame] = [pd.DataFrame(index=joined.frame.index)]
     for block in protocol.marker_blocks:
-        values, found = read_markers(block, joined, used)
+        values, found = read_markers(block, joined, taken)
         findings += found
-        used = used | set(values.columns)
+        taken = taken | set(values.columns)
         blocks.append(values)
     return pd.concat(blocks, axis=1), findings
 

@@ -15,36 +15,41 @@ from trialstrat.protocol.model import MarkerBlock
 from trialstrat.results import Finding
 
 
-def read_markers(block: MarkerBlock, joined: Joined, used: set[str]) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
+def read_markers(block: MarkerBlock, joined: Joined, taken: set[str]) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
     """The numeric markers of a block (n x p, float64), in column-name order.
 
-    With a prefix every column of that name must be numeric; without one the numeric columns that nothing else
-    uses are taken. Constant markers and those above ``missing_limit`` are left out and counted.
+    With a prefix every column of that name must be numeric; without one the numeric columns are taken. Columns with
+    another role in the study (``taken``) are left out. So are constant markers and those above ``missing_limit``,
+    which are counted.
     """
-    prefixed = bool(block.prefix)
     names = [
         name
         for name in joined.columns.get(block.source, ())
-        if name.startswith(block.prefix) and name not in block.exclude and (prefixed or name not in used)
+        if name.startswith(block.prefix) and name not in block.exclude and name not in taken
     ]
     found = gene_findings(names, joined.files[block.source])
-    words = [name for name in names if not pd.api.types.is_float_dtype(joined.frame[name].dtype)]
-    for name in words if prefixed else ():
-        parsed, bad = numbers(column(joined.frame, name))
-        found += joined.rows("E-VALUE-TEXT", name, bad, text_kinds(column(joined.frame, name), bad))
-        found += joined.rows("E-VALUE-INF", name, np.isinf(parsed))
-    numeric = sorted(set(names) - set(words))
-    values = cast("pd.DataFrame", joined.frame[numeric])
-    matrix = values.to_numpy(dtype=np.float64)
-    for name, huge in zip(numeric, (np.abs(matrix) >= LARGEST).T, strict=True):
-        found += joined.rows("E-VALUE-INF", name, huge) if huge.any() else ()
+    ready = [name for name in names if pd.api.types.is_float_dtype(joined.frame[name].dtype)]
+    parsed: dict[str, NDArray[np.float64]] = {}
+    for name in sorted(set(names) - set(ready)):
+        series = column(joined.frame, name)
+        values, bad = numbers(series)
+        if not bad.any():
+            parsed[name] = values
+        elif block.prefix:
+            found += joined.rows("E-VALUE-TEXT", name, bad, text_kinds(series, bad))
+    table = cast("pd.DataFrame", joined.frame[ready])
+    table = table.assign(**parsed) if parsed else table
+    table = table.reindex(columns=sorted(str(name) for name in table.columns))
+    matrix = table.to_numpy(dtype=np.float64)
+    for at in np.flatnonzero((np.abs(matrix) >= LARGEST).any(axis=0)):
+        found += joined.rows("E-VALUE-INF", str(table.columns[at]), np.abs(matrix[:, at]) >= LARGEST)
     useful = _useful(matrix, block.missing_limit)
-    dropped = len(numeric) - int(useful.sum())
+    dropped = len(useful) - int(useful.sum())
     if dropped:
-        found.append(joined.about("W-MARKERS-DROPPED", "", f"{dropped} of {len(names)} in source {block.source}"))
+        found.append(joined.about("W-MARKERS-DROPPED", "", f"{dropped} of {len(useful)} in source {block.source}"))
     if not useful.any():
         found.append(joined.about("E-MARKERS-NONE", "", f"source {block.source}, prefix {block.prefix!r}"))
-    return cast("pd.DataFrame", values.loc[:, useful]), tuple(found)
+    return cast("pd.DataFrame", table.loc[:, useful]), tuple(found)
 
 
 def _useful(matrix: NDArray[np.float64], missing_limit: float) -> NDArray[np.bool_]:

@@ -17,17 +17,22 @@ def endpoint_columns(endpoint: Endpoint) -> list[str]:
     return [name for name in names if name is not None]
 
 
-def declared_columns(protocol: Protocol) -> list[str]:
-    """Every column that the protocol names, once, in the order of the protocol."""
+def role_columns(protocol: Protocol) -> list[str]:
+    """Columns with a role of their own: arm, strata, outcome, covariate, biomarker, group."""
     names: list[str] = []
     if protocol.arms is not None:
         names += [protocol.arms.column, *protocol.arms.strata, *protocol.arms.confounders]
     for endpoint in protocol.endpoints:
         names += endpoint_columns(endpoint)
-    names += [condition.column for entry in protocol.eligibility for condition in entry.when]
     names += [variable.column for variable in protocol.variables]
     names += [*protocol.analysis.adjust_for, *([protocol.models.group_by] if protocol.models.group_by else [])]
     return list(dict.fromkeys(names))
+
+
+def declared_columns(protocol: Protocol) -> list[str]:
+    """Every column that the protocol names, once: those with a role, then those that only criteria use."""
+    criteria = [condition.column for entry in protocol.eligibility for condition in entry.when]
+    return list(dict.fromkeys([*role_columns(protocol), *criteria]))
 
 
 def columns_needed(protocol: Protocol) -> set[str]:
