@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from trialstrat.protocol.model import Condition, EligibilityCriterion, Protocol, Variable
 from trialstrat.protocol.remark import Remark
@@ -68,10 +69,10 @@ def criterion_rules(protocol: Protocol) -> Iterator[Remark]:
 
 
 def _condition(condition: Condition, variable: Variable | None, path: str) -> Iterator[Remark]:
-    ranged = _bounds(condition) is not None
-    low, high = _bounds(condition) or (-math.inf, math.inf)
-    if low > high:
-        yield Remark("P-CONTRADICTION", "error", path, "the lower bound is above the upper one", "Correct one of them.")
+    span = _span(condition)
+    ranged = span is not None
+    if span is not None and span.empty:
+        yield Remark("P-CONTRADICTION", "error", path, "no value satisfies both bounds", "Correct one of them.")
     if variable is None:
         return
     if ranged and variable.kind == "categorical":
@@ -89,29 +90,47 @@ def _condition(condition: Condition, variable: Variable | None, path: str) -> It
         yield Remark("P-CRITERION-LEVEL", "error", path, text, f"Use one of {', '.join(sorted(declared))}.")
 
 
-def _bounds(condition: Condition) -> tuple[float, float] | None:
-    """Lower and upper bound of a range, None for other operators."""
+def _span(condition: Condition) -> _Span | None:
+    """The values that a range admits, None for other operators."""
     low = condition.at_least if condition.at_least is not None else condition.above
     high = condition.at_most if condition.at_most is not None else condition.below
     if low is None and high is None:
         return None
-    return (-math.inf if low is None else low, math.inf if high is None else high)
+    return _Span(
+        low=(-math.inf, False) if low is None else (low, condition.above is not None),
+        high=(math.inf, True) if high is None else (high, condition.below is None),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """An interval: the lower end with whether it is open, the upper end with whether it is closed."""
+
+    low: tuple[float, bool]
+    high: tuple[float, bool]
+
+    @property
+    def empty(self) -> bool:
+        """Whether no number lies in it."""
+        return self.low[0] > self.high[0] or (self.low[0] == self.high[0] and (self.low[1] or not self.high[1]))
+
+    def with_(self, other: _Span) -> _Span:
+        """What lies in both."""
+        return _Span(max(self.low, other.low), min(self.high, other.high))
 
 
 def _contradictions(criteria: tuple[EligibilityCriterion, ...]) -> Iterator[Remark]:
     """Inclusion ranges of one column that no value satisfies."""
-    spans: dict[str, tuple[float, float, str]] = {}
+    spans: dict[str, tuple[_Span, str]] = {}
     for at, criterion in enumerate(criteria):
-        if criterion.kind != "inclusion":
-            continue
-        for condition in criterion.when:
-            bounds = _bounds(condition)
-            if bounds is None or bounds[0] > bounds[1]:
+        for condition in criterion.when if criterion.kind == "inclusion" else ():
+            span = _span(condition)
+            if span is None or span.empty:
                 continue
-            low, high, first = spans.get(condition.column, (-math.inf, math.inf, criterion.id))
-            low, high = max(low, bounds[0]), min(high, bounds[1])
-            if low > high:
+            before, first = spans.get(condition.column, (span, criterion.id))
+            both = span.with_(before)
+            if both.empty:
                 text = f"{first} and {criterion.id} leave no value of {condition.column}"
                 yield Remark("P-CONTRADICTION", "error", f"eligibility.{at}", text, "Correct one of them.")
-                continue
-            spans[condition.column] = (low, high, first)
+            else:
+                spans[condition.column] = (both, first)
