@@ -113,6 +113,13 @@ def arm_labels(cohort: Cohort) -> dict[str, str]:
     return {"all": "All patients", **({arm.name: arm.title for arm in arms.levels} if arms else {})}
 
 
+def said_horizon(outcome: ShownOutcome) -> str:
+    """The horizon with its unit as sentences and column heads say it: ``60 months`` for 59.96."""
+    if outcome.horizon is None:
+        return "the horizon"
+    return f"{round(outcome.horizon, 1):g} {outcome.unit}"
+
+
 def whole_horizon(value: float | None) -> str:
     """A horizon as the text of a fact: no decimals where it is whole up to rounding of the unit conversion."""
     if value is None:

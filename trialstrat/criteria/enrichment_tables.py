@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from trialstrat.cohort.cohort import Cohort
-from trialstrat.cohort.shown import ShownOutcome, arm_labels, arm_rows, whole_horizon
+from trialstrat.cohort.shown import ShownOutcome, arm_labels, arm_rows, said_horizon
 from trialstrat.criteria.distil import DistilledRule
 from trialstrat.criteria.held_out import HeldOutRule, event_rate
 from trialstrat.protocol.model import Condition, EligibilityCriterion
@@ -112,7 +112,7 @@ def folds_table(
 
 
 def _by(text: str, outcome: ShownOutcome) -> str:
-    return f"{text} by {whole_horizon(outcome.horizon)} {outcome.unit}"
+    return f"{text} by {said_horizon(outcome)}"
 
 
 def curve_tables(cohort: Cohort, outcome: ShownOutcome, held_out: HeldOutRule) -> list[Table]:
@@ -205,6 +205,6 @@ def price_table(estimates: Mapping[str, Estimate], outcome: ShownOutcome) -> Tab
             Column(key="upper", label="Upper limit", kind="number"),
         ),
         rows=tuple(rows),
-        note="Held-out patients; limits belong to the selected patients (bootstrap over patients within folds).",
+        note="Held-out patients; limits belong to the selected patients (bootstrap over patients within folds)",
         protection="none",
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trialstrat.cohort.shown import ShownOutcome, whole_horizon
+from trialstrat.cohort.shown import ShownOutcome, said_horizon
 from trialstrat.protocol.model import Protocol
 from trialstrat.results import NAN, Estimate
 from trialstrat.stats.competing import cumulative_incidence
@@ -67,7 +67,7 @@ def measure(
         samples = bootstrap(
             lambda rows: _values(held_out, outcome, rows), len(held_out.rows), draws, rng, strata=held_out.fold
         )
-    until = f"{whole_horizon(outcome.horizon)} {outcome.unit}"
+    until = said_horizon(outcome)
     estimates = {}
     for at, (name, label, unit) in enumerate(QUANTITIES):
         rest = _population(name, held_out, outcome)

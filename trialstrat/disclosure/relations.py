@@ -161,9 +161,10 @@ def _relate_levels(counts: Counts) -> None:
 def _relate_groups(counts: Counts) -> None:
     """Groups and histogram bins divide a population whose size and events stand elsewhere."""
     table = counts.table
-    if has_column(table, "at_risk") or not (has_column(table, "group") or has_column(table, "low", "high")):
+    levels = has_column(table, "variable", "level", "n") and not has_column(table, "count")
+    if has_column(table, "at_risk") or not (levels or has_column(table, "group") or has_column(table, "low", "high")):
         return
-    for rows in rows_by(table, "model", "time", "comparison", "arm").values():
+    for rows in rows_by(table, "model", "time", "comparison", "arm", *(("variable",) if levels else ())).values():
         for key in patient_columns(table):
             counts.relate(counts.cells(rows, key), [], None)
 

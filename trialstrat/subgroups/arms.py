@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from trialstrat.cohort.shown import ShownOutcome, whole_horizon
+from trialstrat.cohort.shown import ShownOutcome, said_horizon
 from trialstrat.results import Column, Estimate, Table
 from trialstrat.subgroups.curves import (
     CURVE_METHOD,
@@ -92,7 +92,7 @@ def _restricted_mean(outcome: ShownOutcome, rows: Mask, name: str, label: str, r
     if time is None or tau is None:
         raise ValueError("a restricted mean needs times and a horizon")
     name = f"primary.rmst.{name}"
-    text = f"Restricted mean time up to {whole_horizon(tau)} {outcome.unit}, {label}"
+    text = f"Restricted mean time up to {said_horizon(outcome)}, {label}"
     words = {"unit": outcome.unit, "method": "area under the Kaplan-Meier curve", **rest}
     if outcome.entry is None:
         found = rmst(time[rows], outcome.of_interest[rows], tau, level)
@@ -112,7 +112,7 @@ def _milestone(drawn: DrawnCurve, outcome: ShownOutcome, name: str, label: str, 
     from trialstrat.stats.rmst import beyond_follow_up
 
     tau = outcome.horizon or 0.0
-    name, text = f"primary.milestone.{name}", f"Free of the event at {whole_horizon(tau)} {outcome.unit}, {label}"
+    name, text = f"primary.milestone.{name}", f"Free of the event at {said_horizon(outcome)}, {label}"
     words = {"unit": "probability", "method": CURVE_METHOD, **rest}
     if beyond_follow_up(tau, float(drawn.curve.time[-1]), float(drawn.curve.survival[-1])):
         reason = "follow-up ends before the horizon and the survival curve is not yet 0"
@@ -126,7 +126,7 @@ def _milestone(drawn: DrawnCurve, outcome: ShownOutcome, name: str, label: str, 
 def _incidence(outcome: ShownOutcome, rows: Mask, name: str, label: str, rest: Mapping[str, Any]) -> Estimate:
     from trialstrat.subgroups.incidence import incidence_at
 
-    text = f"With the event by {whole_horizon(outcome.horizon)} {outcome.unit}, {label}"
+    text = f"With the event by {said_horizon(outcome)}, {label}"
     found = incidence_at(outcome, rows, float(rest["level"]))
     return found.estimate(f"primary.cif.{name}", text, **{k: v for k, v in rest.items() if k != "level"})
 

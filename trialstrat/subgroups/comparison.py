@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Cohort
-from trialstrat.cohort.shown import ShownOutcome, arm_labels, arm_rows, whole_horizon
+from trialstrat.cohort.shown import ShownOutcome, arm_labels, arm_rows, said_horizon
 from trialstrat.results import Cell, Estimate
 from trialstrat.stats.cox import cox
 from trialstrat.stats.logrank import logrank
@@ -163,7 +163,7 @@ def _timed_estimates(
     outcome: ShownOutcome, comparison: Comparison, found: Effect, rest: Mapping[str, Any]
 ) -> list[Estimate]:
     ratio, label = found.relative, comparison.label
-    until = f"{whole_horizon(outcome.horizon)} {outcome.unit}"
+    until = said_horizon(outcome)
     estimates = _effect_pair(
         "primary.cox.hazard_ratio", "primary.cox.p", f"{ratio.measure.capitalize()}, {label}", ratio, comparison, rest
     )

@@ -180,7 +180,7 @@ def _ph_table(rows: Sequence[tuple[Cell, ...]]) -> Table | None:
         title="Proportional hazards",
         columns=_PH_COLUMNS,
         rows=tuple(rows),
-        note=f"{PH_METHOD[:1].upper()}{PH_METHOD[1:]}. Null hypothesis: the log hazard ratio does not change with time.",
+        note=f"{PH_METHOD[:1].upper()}{PH_METHOD[1:]}. Null hypothesis: the log hazard ratio is constant.",
         protection="none",
     )
 

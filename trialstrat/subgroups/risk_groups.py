@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from trialstrat.cohort.cohort import Cohort
-from trialstrat.cohort.shown import ShownOutcome, shown_outcome, whole_horizon
+from trialstrat.cohort.shown import ShownOutcome, said_horizon, shown_outcome, whole_horizon
 from trialstrat.errors import InvalidInputError
 from trialstrat.models.out_of_fold import OutOfFold
 from trialstrat.results import NAN, Cell, Column, Estimate, StageResult, Table, TestResult
@@ -117,7 +117,7 @@ def _summary(outcome: ShownOutcome, groups: _Groups, held_out: OutOfFold, level:
         predicted = float(held_out.event_probability()[mask].mean())
         events = int(outcome.of_interest[mask].sum())
         rows.append((name, groups.label(name), int(mask.sum()), events, *observed, predicted))
-    until = f"{whole_horizon(outcome.horizon)} {outcome.unit}"
+    until = said_horizon(outcome)
     columns = (
         *_GROUP_COLUMNS,
         Column(key="n", label="Patients", kind="count"),
@@ -206,7 +206,7 @@ def _effects(
         for name, mask in groups.masks().items()
     }
     suffix = "" if first else f".{comparison.pair}"
-    table = _effects_table(outcome, groups, comparison, found, f"risk_groups.effects{suffix}")
+    table = _effects_table(cohort, outcome, groups, comparison, found, f"risk_groups.effects{suffix}")
     rows = comparison.rows & (groups.number >= 0)
     rest: dict[str, Any] = {
         "n": int(rows.sum()),
@@ -233,7 +233,12 @@ def _effects(
 
 
 def _effects_table(
-    outcome: ShownOutcome, groups: _Groups, comparison: Comparison, found: Mapping[str, Effect], name: str
+    cohort: Cohort,
+    outcome: ShownOutcome,
+    groups: _Groups,
+    comparison: Comparison,
+    found: Mapping[str, Effect],
+    name: str,
 ) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for group, effect in found.items():
@@ -260,10 +265,12 @@ def _effects_table(
         Column(key="rmst_lower", label="Lower limit", kind="number", unit=absolute.unit),
         Column(key="rmst_upper", label="Upper limit", kind="number", unit=absolute.unit),
     )
+    arms = cohort.protocol.arms
+    plain = "" if arms is None or arms.allocation == "randomised" else " Unadjusted: not all patients were randomised."
     missing = "; ".join(f"{groups.label(group)}: {effect.reason}" for group, effect in found.items() if effect.reason)
     note = (
         f"Population: {comparison.label}, {_population(outcome, groups)}. {title} up to "
-        f"{whole_horizon(outcome.horizon)} {outcome.unit}. {PROGNOSTIC} A difference between groups is judged by the "
+        f"{said_horizon(outcome)}.{plain} {PROGNOSTIC} A difference between groups is judged by the "
         f"interaction tests, not by single intervals.{' Not estimated: ' + missing + '.' if missing else ''}"
     )
     return Table(name=name, title="Treatment effect by risk group", columns=columns, rows=tuple(rows), note=note)

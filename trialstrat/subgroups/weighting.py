@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.describe import coded_values
-from trialstrat.cohort.shown import ShownOutcome, arm_labels, whole_horizon
+from trialstrat.cohort.shown import ShownOutcome, arm_labels, said_horizon
 from trialstrat.results import Cell, Column, Estimate, Finding, Table
 from trialstrat.stats.balance import smd
 from trialstrat.stats.propensity import PropensityWeights, e_value, propensity, propensity_weights
@@ -119,7 +119,7 @@ def _options(cohort: Cohort, outcome: ShownOutcome) -> EffectOptions:
 
 def _scales(outcome: ShownOutcome, found: Effect) -> list[tuple[str, str, ScaleEffect]]:
     """What is reported of an effect: last part of the name, label, value."""
-    until = f"{whole_horizon(outcome.horizon)} {outcome.unit}"
+    until = said_horizon(outcome)
     if outcome.kind == "continuous":
         return [("mean_difference", "mean difference", found.absolute)]
     if outcome.kind == "binary":
