@@ -165,7 +165,7 @@ def read_events(coding: EventCoding, joined: Joined) -> tuple[NDArray[np.int64],
     """Events (n,): 0 censored, 1..k causes, -1 where missing or unknown; rows without a code; findings."""
     series = column(joined.frame, coding.column)
     missing = is_missing(series)
-    codes = _codes(coding, series)
+    codes = event_codes(coding, series)
     unknown = codes == UNMATCHED
     findings: list[Finding] = []
     if unknown.any():
@@ -179,8 +179,8 @@ def read_events(coding: EventCoding, joined: Joined) -> tuple[NDArray[np.int64],
     return np.where(codes < 0, -1, codes), missing, findings
 
 
-def _codes(coding: EventCoding, series: pd.Series) -> NDArray[np.int64]:
-    """Event codes by the declared style; UNMATCHED and MISSING stay."""
+def event_codes(coding: EventCoding, series: pd.Series) -> NDArray[np.int64]:
+    """Event codes (n,) by the declared style: 0 censored, 1.. causes, UNMATCHED for other values, MISSING for none."""
     if coding.style == "cnsr":
         return by_level(series, _cnsr)
     if coding.style == "cbioportal":
