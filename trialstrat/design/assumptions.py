@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from trialstrat.design.checks import check_increasing, check_positive, check_within
+from trialstrat.design.checks import check_between, check_increasing, check_positive, check_within
 from trialstrat.errors import InvalidInputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -95,6 +95,13 @@ class PiecewiseHazard:
         """Exponential survival with this median."""
         return cls.constant(math.log(2.0) / check_positive(median, name="median"))
 
+    def at(self, time: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Hazard and survival (t,) at times since entry."""
+        starts, rates = np.asarray(self.starts, dtype=np.float64), np.asarray(self.rates, dtype=np.float64)
+        lengths = np.append(np.diff(starts), np.inf)
+        spent = np.clip(time[:, None] - starts[None, :], 0.0, lengths[None, :])
+        return rates[np.searchsorted(starts, time, side="right") - 1], np.exp(-(spent @ rates))
+
     def times_ratio(self, hazard_ratio: float) -> PiecewiseHazard:
         """Proportional hazards: every rate multiplied."""
         return PiecewiseHazard(starts=self.starts, rates=tuple(rate * hazard_ratio for rate in self.rates))
@@ -162,6 +169,115 @@ class SurvivalAssumptions:
     def treatment_share(self) -> float:
         """Share of subjects allocated to treatment."""
         return self.allocation / (1.0 + self.allocation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assay:
+    """A binary marker test: ``prevalence`` of the true marker, ``sensitivity`` and ``specificity`` of the assay.
+
+    Raises
+    ------
+    InvalidInputError
+        A prevalence outside (0, 1), or an assay that is not better than chance (sensitivity + specificity <= 1).
+    """
+
+    prevalence: float
+    sensitivity: float = 1.0
+    specificity: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_between(self.prevalence, 0.0, 1.0, name="prevalence")
+        check_within(self.sensitivity, 0.0, 1.0, name="sensitivity")
+        check_within(self.specificity, 0.0, 1.0, name="specificity")
+        if self.sensitivity + self.specificity <= 1.0:
+            raise InvalidInputError("sensitivity, specificity: must add up to more than 1, or the assay tells nothing")
+
+    @property
+    def joint(self) -> FloatArray:
+        """Shares (2, 2) of patients by assay result (negative, positive) and true marker (negative, positive)."""
+        absent, present = 1.0 - self.prevalence, self.prevalence
+        return np.array(
+            [
+                [absent * self.specificity, present * (1.0 - self.sensitivity)],
+                [absent * (1.0 - self.specificity), present * self.sensitivity],
+            ]
+        )
+
+    @property
+    def positive_rate(self) -> float:
+        """Share of patients with a positive assay."""
+        return float(self.joint[1].sum())
+
+    @property
+    def predictive_value(self) -> float:
+        """Share of truly positive patients among those with a positive assay."""
+        return float(self.joint[1, 1]) / self.positive_rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectPrior:
+    """Normal uncertainty of the log hazard ratios in marker-positive and marker-negative patients.
+
+    Raises
+    ------
+    InvalidInputError
+        A standard deviation that is negative, or a correlation outside [-1, 1].
+    """
+
+    sd_positive: float
+    sd_negative: float
+    correlation: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_within(self.sd_positive, 0.0, math.inf, name="sd_positive")
+        check_within(self.sd_negative, 0.0, math.inf, name="sd_negative")
+        check_within(self.correlation, -1.0, 1.0, name="correlation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BiomarkerAssumptions:
+    """A stream of patients with a marker: who they are, how they do, what treatment does to them.
+
+    ``arrival_rate`` is the number of patients per time unit who could be screened or enrolled. Hazards and hazard
+    ratios are those of truly positive and negative patients; control hazards differ when the marker is prognostic.
+
+    Raises
+    ------
+    InvalidInputError
+        A hazard ratio, allocation or arrival rate that is not positive.
+    """
+
+    assay: Assay
+    control_positive: PiecewiseHazard
+    control_negative: PiecewiseHazard
+    hazard_ratio_positive: float
+    hazard_ratio_negative: float
+    arrival_rate: float
+    allocation: float = 1.0
+    dropout: Dropout | None = None
+    prior: EffectPrior | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("hazard_ratio_positive", "hazard_ratio_negative", "arrival_rate", "allocation"):
+            check_positive(getattr(self, name), name=name)
+
+    @property
+    def treatment_share(self) -> float:
+        """Share of subjects allocated to treatment."""
+        return self.allocation / (1.0 + self.allocation)
+
+    @property
+    def by_marker(self) -> tuple[tuple[PiecewiseHazard, float], tuple[PiecewiseHazard, float]]:
+        """Control hazard and hazard ratio of truly negative and of truly positive patients."""
+        return (
+            (self.control_negative, self.hazard_ratio_negative),
+            (self.control_positive, self.hazard_ratio_positive),
+        )
+
+    @property
+    def log_hazard_ratios(self) -> FloatArray:
+        """Log hazard ratios (2,) of truly negative and positive patients."""
+        return np.log([self.hazard_ratio_negative, self.hazard_ratio_positive])
 
 
 def hazard_pair(
