@@ -41,7 +41,7 @@ class CoxFit:
     hazard_ratio, lower, upper : (p,)
         exp(coef) with its normal limits at ``level``.
     concordance, concordance_se : float
-        Share of comparable pairs that the linear predictor orders correctly, in sample.
+        Share of comparable pairs that the linear predictor orders correctly, in sample; nan when nothing is estimable.
     status, reason
         ``not_estimable`` when no coefficient can be estimated; ``reason`` also names single columns that cannot.
     data : CoxData
@@ -174,7 +174,7 @@ def fit_cox(data: CoxData, level: float = 0.95) -> CoxFit:
     score_statistic = float(top.score_null @ inverse(top.information_null) @ top.score_null)
     ratio_statistic = max(2.0 * (top.loglik - top.loglik_null), 0.0)
     wald_statistic = _wald(coef, covariance) if top.converged and not monotone else NAN
-    pairs = _concordance(data, coef)
+    pairs = _concordance(data, coef) if status == "ok" else (NAN, NAN)
     return CoxFit(
         names=data.names, coef=coef, std_error=found.std_error, robust_std_error=found.robust,
         covariance=covariance,

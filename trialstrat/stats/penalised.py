@@ -209,14 +209,16 @@ class _Solver:
         """Smallest penalty at which no penalised column enters, after fitting the unpenalised ones."""
         free = self.varies & (self.factor == 0)
         if free.any():
+            accepted, self.tolerance = self.tolerance, min(self.tolerance, 1e-9)
             self._solve(np.inf, free)
+            self.tolerance = accepted
             self.gradient = self._full_gradient()
         held = self.varies & ~free
         if not held.any():
             return 0.0
         alpha = max(self.alpha, SMALLEST_ALPHA)
         bar = self.mass * alpha * self.factor * (self.unit * self.mass) ** -1
-        return float(np.max(np.abs(self.gradient[held]) / bar[held]))
+        return float(np.max(np.abs(self.gradient[held]) / bar[held])) * (1.0 + 1e-9)
 
     def path(self, grid: Floats, *, stop_early: bool) -> list[_Point]:
         """Solve for falling penalties, each from the one before."""

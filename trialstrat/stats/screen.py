@@ -226,7 +226,9 @@ def _general(
         use = everyone
         if not rows.all():
             use = cox_data(data.time[rows], data.event[rows], more[rows], strata=strata[rows])
-        columns = [x[rows]] if arm is None else [arm[rows].astype(np.float64), x[rows], arm[rows] * x[rows]]
+        # centred before the product is made: far from 0 the product would be the treatment all over again
+        own = x[rows] - x[rows].mean()
+        columns = [own] if arm is None else [arm[rows].astype(np.float64), own, arm[rows] * own]
         design = np.column_stack([use.x, *columns])
         counts[j] = use.n, use.events, _general_fit(replace(use, x=design), arm is not None, estimates[j])
 
