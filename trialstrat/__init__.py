@@ -15,6 +15,7 @@ _PUBLIC = {
     "run": ("trialstrat.pipeline.run", "run"),
     "RunOptions": ("trialstrat.pipeline.run", "RunOptions"),
     "screen": ("trialstrat.pipeline.screen", "screen"),
+    "find_rule": ("trialstrat.pipeline.find", "find_rule"),
     "stats": ("trialstrat.stats", ""),
     "design": ("trialstrat.design", ""),
 }

@@ -1,0 +1,167 @@
+"""The outcome without heterogeneity of effect: treatment and main effects of all markers, and what is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, ndtri
+from scipy.stats import rankdata
+
+from trialstrat.cohort.shown import ShownOutcome
+from trialstrat.subgroups.literals import POINT_MASS, Marker
+
+Floats = NDArray[np.float64]
+
+#: Ridge penalty on standardised main effects, in units of the log-likelihood.
+RIDGE = 2.0
+_STEPS = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NullFit:
+    """What each patient contributes to the score of a treatment effect: ``residual`` and ``expected`` (n,).
+
+    For times: martingale residuals and expected events (of the cause of interest); for binary outcomes y - p and
+    p (1 - p); for continuous ones residual and 1, both over the residual variance. The effect of treatment in any
+    group of patients is, to first order, the sum of residuals of the treated (centred) over the information.
+    """
+
+    residual: Floats
+    expected: Floats
+    method: str
+
+
+def main_effects(frame: pd.DataFrame, markers: Sequence[Marker]) -> Floats:
+    """Standardised columns (n, p) for the prognosis: normal scores and their squares, point masses, levels.
+
+    Unknown values are at the average, with a column that says so.
+    """
+    columns: list[Floats] = []
+    for marker in markers:
+        values = frame[marker.column]
+        known = values.notna().to_numpy()
+        if not known.all():
+            columns.append((~known).astype(np.float64))
+        if marker.levels:
+            text = values.astype(str).to_numpy()
+            columns += [(known & (text == level)).astype(np.float64) for level in marker.levels[1:]]
+        else:
+            columns += _numeric(values.to_numpy(dtype=np.float64, na_value=np.nan), known)
+    kept = [x for x in columns if float(np.std(x)) > 0]
+    if not kept:
+        return np.zeros((len(frame), 0))
+    made = np.column_stack(kept)
+    return (made - made.mean(axis=0)) / made.std(axis=0)
+
+
+def normal_scores(values: Floats, known: NDArray[np.bool_]) -> Floats:
+    """Normal scores of the mid-ranks (n,); 0 where unknown."""
+    out = np.zeros(len(values))
+    out[known] = ndtri((rankdata(values[known]) - 0.5) / max(int(known.sum()), 1))
+    return out
+
+
+def _numeric(values: Floats, known: NDArray[np.bool_]) -> list[Floats]:
+    score = normal_scores(values, known)
+    distinct, counts = np.unique(values[known], return_counts=True)
+    if len(distinct) <= 2:
+        return [score]
+    masses = distinct[counts >= POINT_MASS * len(values)] if len(distinct) > 10 else distinct[:0]
+    return [score, score**2, *((values == x).astype(np.float64) for x in masses[:3])]
+
+
+def null_fit(outcome: ShownOutcome, treated: NDArray[np.int64], Z: Floats, weights: Floats | None = None) -> NullFit:
+    """Fit treatment (not penalised) and ``Z`` (n, p; ridge) to an outcome.
+
+    Competing events are taken by their cause-specific hazard: other causes count as censored.
+
+    References
+    ----------
+    Therneau, Grambsch & Fleming (1990), Biometrika 77:147 (martingale residuals). Verweij & van Houwelingen (1994),
+    Stat Med 13:2427 (ridge Cox).
+    """
+    X = np.column_stack([treated.astype(np.float64) - treated.mean(), Z])
+    penalty = np.concatenate([[1e-8], np.full(Z.shape[1], RIDGE)])
+    weight = np.ones(len(treated)) if weights is None else weights
+    if outcome.time is not None:
+        hazard = CoxSums(outcome.time, outcome.of_interest, outcome.entry, weight)
+        coef = _newton(lambda b: hazard.derivatives(X, b), penalty)
+        expected = hazard.expected(X @ coef)
+        return NullFit(
+            residual=outcome.of_interest - expected, expected=expected, method="Cox model with ridge main effects"
+        )
+    if outcome.value is not None and outcome.kind == "continuous":
+        A = np.column_stack([np.ones(len(X)), X])
+        W = weight[:, None] * A
+        coef = np.linalg.solve(W.T @ A + np.diag(np.concatenate([[0.0], penalty])), W.T @ outcome.value)
+        rest = outcome.value - A @ coef
+        variance = float(np.average(rest**2, weights=weight))
+        return NullFit(
+            residual=rest / variance, expected=np.full(len(rest), 1.0 / variance),
+            method="linear model with ridge main effects",
+        )  # fmt: skip
+    A = np.column_stack([np.ones(len(X)), X])
+    y = outcome.of_interest.astype(np.float64)
+
+    def logistic(b: Floats) -> tuple[Floats, Floats]:
+        p = expit(A @ b)
+        return A.T @ (weight * (y - p)), (A * (weight * p * (1 - p))[:, None]).T @ A
+
+    risk = expit(A @ _newton(logistic, np.concatenate([[1e-8], penalty])))
+    return NullFit(residual=y - risk, expected=risk * (1 - risk), method="logistic model with ridge main effects")
+
+
+class CoxSums:
+    """Breslow sums of a Cox model with delayed entry and weights, for fixed times."""
+
+    def __init__(self, time: Floats, event: NDArray[np.int64], entry: Floats | None, weight: Floats) -> None:
+        self.event = event.astype(np.float64) * weight
+        self.weight = weight
+        self.at = np.unique(time[event == 1])
+        self.last = np.searchsorted(self.at, time, side="right")
+        self.first = np.zeros(len(time), dtype=np.int64)
+        if entry is not None:
+            self.first = np.searchsorted(self.at, entry, side="right")
+        self.died = np.bincount(self.last[event == 1] - 1, weights=self.event[event == 1], minlength=len(self.at))
+
+    def _at_risk(self, values: Floats) -> Floats:
+        """Sum of ``values`` (n, p) over those at risk at each event time (k, p)."""
+        size = len(self.at) + 1
+        total = np.zeros((size, values.shape[1]))
+        np.add.at(total, self.first, values)
+        np.subtract.at(total, self.last, values)
+        return np.cumsum(total, axis=0)[:-1]
+
+    def expected(self, score: Floats) -> Floats:
+        """Expected events (n,) given the linear predictor."""
+        risk = np.exp(score)
+        hazard = self.died / self._at_risk((risk * self.weight)[:, None])[:, 0]
+        cumulative = np.concatenate([[0.0], np.cumsum(hazard)])
+        return (cumulative[self.last] - cumulative[self.first]) * risk
+
+    def derivatives(self, X: Floats, coef: Floats) -> tuple[Floats, Floats]:
+        """Gradient (p,) and information (p, p) of the log partial likelihood."""
+        risk = np.exp(X @ coef) * self.weight
+        mean = self._at_risk(risk[:, None] * X)
+        total = self._at_risk(risk[:, None])
+        mean /= total
+        expected = self.expected(X @ coef) * self.weight
+        information = (X * expected[:, None]).T @ X - (mean * self.died[:, None]).T @ mean
+        return X.T @ (self.event - expected), information
+
+
+def _newton(derivatives, penalty: Floats) -> Floats:
+    """Maximise a penalised log-likelihood from 0; steps are cut to length 2 so that none overshoots."""
+    coef = np.zeros(len(penalty))
+    for _ in range(_STEPS):
+        gradient, information = derivatives(coef)
+        step = np.linalg.solve(information + np.diag(penalty), gradient - penalty * coef)
+        largest = float(np.abs(step).max(initial=0.0))
+        coef = coef + step * min(1.0, 2.0 / largest) if largest > 0 else coef
+        if largest < 1e-7:
+            break
+    return coef
