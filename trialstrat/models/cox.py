@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from trialstrat.models.base import Engine, EngineFailureError, SinglePath, Training
+from trialstrat.models.base import Engine, EngineFailureError, Floats, SinglePath, Training
 from trialstrat.models.hazards import HazardPath, Linear
-from trialstrat.stats.cox import CoxFit, cox
+from trialstrat.stats.cox import cox
+from trialstrat.stats.firth import cox_firth
 
 #: Events per coefficient below which an unpenalised fit is refused (Vittinghoff & McCulloch 2007, Am J Epidemiol 165,
 #: 710: trouble is common below 5, rare above 10).
 EVENTS_PER_COEFFICIENT = 5
 
 
-def fit_plain(training: Training, names: list[str] | None = None, level: float = 0.95) -> CoxFit:
-    """The Cox fit itself, with standard errors, for the table of coefficients."""
-    return cox(training.time, training.event.astype(np.int64), training.X, names=names, level=level)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlainFit:
+    """Log hazard ratios with their limits (p,), nan for collinear columns; ``firth``: by Firth's likelihood."""
+
+    coef: Floats
+    lower: Floats
+    upper: Floats
+    firth: bool
+
+
+def fit_plain(training: Training, level: float = 0.95) -> PlainFit:
+    """Maximum partial likelihood, or Firth's likelihood where a coefficient would be infinite.
+
+    A level without any event in a training part makes a coefficient infinite; Firth's penalty is the remedy of Heinze
+    & Schemper (2001), Biometrics 57:114.
+
+    Raises
+    ------
+    EngineFailureError
+        Neither can be estimated.
+    """
+    event = training.event.astype(np.int64)
+    fit = cox(training.time, event, training.X, level=level)
+    firth = bool(fit.monotone)
+    if firth:
+        fit = cox_firth(training.time, event, training.X, level=level)
+    if fit.status != "ok":
+        raise EngineFailureError(fit.reason)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return PlainFit(coef=fit.coef, lower=np.log(fit.lower), upper=np.log(fit.upper), firth=firth)
 
 
 def fit_cox(training: Training, _params: Mapping[str, float], _seed: int) -> SinglePath:
-    """Maximum partial likelihood. Coefficients that cannot be estimated (collinear columns) are 0."""
-    fit = fit_plain(training)
-    if fit.status != "ok":
-        raise EngineFailureError(fit.reason)
-    if fit.monotone:
-        raise EngineFailureError(f"{len(fit.monotone)} coefficients are infinite (a feature separates the events)")
-    coefficients = np.where(np.isfinite(fit.coef), fit.coef, 0.0)
-    predictor = Linear(points=(0.0,), coefficients=coefficients[None])
+    """The yardstick; coefficients of collinear columns are 0."""
+    predictor = Linear(points=(0.0,), coefficients=np.nan_to_num(fit_plain(training).coef)[None])
     return SinglePath(model=HazardPath.fit(predictor, training.X, training.time, training.event).pick(0))
 
 

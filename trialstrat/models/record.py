@@ -213,6 +213,7 @@ def _facts(record: Record) -> dict[str, str]:
         "kind": "prognostic",
         "arm": "not a feature: risk is predicted before treatment is chosen" if protocol.arms else "",
         "yardstick": record.yardstick(),
+        "yardstick_method": "maximum partial likelihood; Firth's likelihood where a coefficient would be infinite",
     }
     if protocol.endpoint.kind == "competing":
         cause = next(iter(protocol.endpoint.event.causes), "the event") if protocol.endpoint.event else "the event"

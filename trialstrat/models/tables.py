@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from trialstrat.models.base import Training
+from trialstrat.models.base import EngineFailureError, Floats, Training
 from trialstrat.models.cox import fit_plain
 from trialstrat.models.engines import ENGINES
 from trialstrat.models.evaluate import FEWEST_DRAWS, difference
@@ -250,40 +250,63 @@ def _importance(record: Record) -> Table:
 
 
 def _coefficients(record: Record) -> tuple[Table, ...]:
-    """Hazard ratios per unit of the Cox model on the chosen feature set: with limits unless it is penalised."""
+    """Hazard ratios per unit of the Cox model on the chosen feature set."""
+    found = _hazard_ratios(record)
+    if found is None or record.final_data is None:
+        return ()
+    spec = record.final_data.outer.spec
+    scale = np.array(spec.scale)
+    columns = tuple(values / scale for values in (found.coef, found.lower, found.upper))
+    rows = tuple(
+        (spec.names[at], spec.labels[at], *(_finite(np.exp(values[at])) for values in columns))
+        for at in range(len(spec.names))
+        if found.coef[at] != 0
+    )
+    heads = (("hazard_ratio", "Hazard ratio"), ("lower", "Lower"), ("upper", "Upper"))
+    table = Table(
+        name="models.coefficients",
+        title=found.title,
+        columns=(
+            Column(key="feature", label="Feature"),
+            Column(key="label", label="Feature"),
+            *(Column(key=key, label=label, kind="effect") for key, label in heads),
+        ),
+        rows=rows,
+        note=record.note(f"hazard ratio per unit, others held constant; {found.method}"),
+        protection="none",
+    )
+    return (table,)
+
+
+class _HazardRatios(NamedTuple):
+    """Log hazard ratios of scaled features with limits (p,), and what to say of them."""
+
+    coef: Floats
+    lower: Floats
+    upper: Floats
+    title: str
+    method: str
+
+
+def _hazard_ratios(record: Record) -> _HazardRatios | None:
+    """The chosen penalised model without limits; else the yardstick on the chosen features, where it can be fitted."""
     data, plan = record.final_data, record.plan
     if data is None:
-        return ()
-    spec, scale = data.outer.spec, np.array(data.outer.spec.scale)
-    penalised = record.chosen.startswith("penalised_cox") and record.final is not None
-    if penalised and record.final is not None:
-        beta = record.final.model.parts()[1]["coefficients"] / scale
-        lower = upper = np.full(beta.shape, np.nan)
-        title = "Penalised Cox model, refitted on all patients"
-    elif plan.events >= ENGINES["clinical_cox"].floor(len(spec.names)):
-        training = Training(X=data.outer.X_train, time=plan.time[plan.rows], event=plan.event[plan.rows])
-        fit = fit_plain(training, list(spec.names), plan.cohort.protocol.analysis.level)
-        beta, lower, upper = (np.log(values) / scale for values in (fit.hazard_ratio, fit.lower, fit.upper))
-        title = f"Cox regression on {spec.feature_set} features, refitted on all patients"
-    else:
-        return ()
-    kept = [at for at in range(len(spec.names)) if not (penalised and beta[at] == 0)]
-    rows = tuple(
-        (spec.names[at], spec.labels[at], *(_finite(np.exp(values[at])) for values in (beta, lower, upper)))
-        for at in kept
-    )
-    columns = (
-        Column(key="feature", label="Feature"),
-        Column(key="label", label="Feature"),
-        *(
-            Column(key=k, label=k.replace("_", " ").capitalize(), kind="effect")
-            for k in ("hazard_ratio", "lower", "upper")
-        ),
-    )
-    note = record.note(
-        "hazard ratio per unit, others held constant; " + ("elastic net" if penalised else "Efron's ties")
-    )
-    return (Table(name="models.coefficients", title=title, columns=columns, rows=rows, note=note, protection="none"),)
+        return None
+    if record.chosen.startswith("penalised_cox") and record.final is not None:
+        coef = record.final.model.parts()[1]["coefficients"]
+        nothing = np.full(coef.shape, np.nan)
+        return _HazardRatios(coef, nothing, nothing, "Penalised Cox model, refitted on all patients", "elastic net")
+    if plan.events < ENGINES["clinical_cox"].floor(len(data.outer.spec.names)):
+        return None
+    training = Training(X=data.outer.X_train, time=plan.time[plan.rows], event=plan.event[plan.rows])
+    try:
+        fit = fit_plain(training, plan.cohort.protocol.analysis.level)
+    except EngineFailureError:
+        return None
+    title = f"Cox regression on {data.outer.spec.feature_set} features, refitted on all patients"
+    method = "Firth's likelihood (a coefficient would be infinite)" if fit.firth else "Efron's ties"
+    return _HazardRatios(fit.coef, fit.lower, fit.upper, title, method)
 
 
 def _tuning(record: Record) -> Table:

@@ -214,6 +214,30 @@ def test_plain_cox_equals_the_survival_package_form() -> None:
     assert np.allclose(model.risk(X), X @ fit.coef, rtol=0, atol=1e-12)
 
 
+def test_a_level_without_events_does_not_take_the_yardstick_away() -> None:
+    from trialstrat.models.cox import fit_plain
+
+    data = training()
+    rare = np.zeros(150)
+    rare[np.flatnonzero(~data.event)[:6]] = 1
+    separated = Training(X=np.column_stack([data.X, rare]), time=data.time, event=data.event)
+    fit = fit_plain(separated)
+    assert fit.firth
+    assert np.isfinite(fit.coef).all()
+    assert fit.coef[4] < 0
+    assert not fit_plain(data).firth
+    model = ENGINES["clinical_cox"].path(separated, {}, 0).pick(0)
+    assert np.isfinite(model.risk(separated.X)).all()
+
+
+def test_a_collinear_column_weighs_nothing() -> None:
+    data = training()
+    doubled = Training(X=np.column_stack([data.X, 2 * data.X[:, 0]]), time=data.time, event=data.event)
+    model = ENGINES["clinical_cox"].path(doubled, {}, 0).pick(0)
+    alone = ENGINES["clinical_cox"].path(data, {}, 0).pick(0)
+    assert np.allclose(model.risk(doubled.X), alone.risk(data.X), rtol=0, atol=1e-9)
+
+
 def test_row_order_of_new_patients_does_not_matter() -> None:
     X = new_patients()
     order = np.random.default_rng(0).permutation(40)
