@@ -233,7 +233,7 @@ def _constant_repeated_p(rule: SequentialRule, look: int, statistic: float, futi
     """For a boundary that is a constant times a known factor the level follows from the constant that just rejects."""
     factor = constant_factor(rule)
     critical = statistic / factor[look] * factor
-    if statistic <= 0 or np.any(futility >= critical[:-1]):
+    if statistic <= 0:
         return float("nan")
     level = rejection_level(rule, critical, futility)
     return level if level <= _LARGEST_LEVEL else float("nan")
