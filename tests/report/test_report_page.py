@@ -243,3 +243,10 @@ def test_a_stored_record_gives_the_same_page(html: str, record: RunRecord) -> No
     stages = {name: StageResult.from_dict(json.loads(json.dumps(s.to_dict()))) for name, s in record.stages.items()}
     study = json.loads(json.dumps(dict(record.study)))
     assert render(build_report(full_record(study=study, stages=stages))) == html
+
+
+def test_every_chart_has_its_numbers_one_click_away(page: Page) -> None:
+    for figure in page.all("figure"):
+        charts = [node for node in figure.all("script") if node.get("type") == "application/json"]
+        if charts:
+            assert figure.all("details", "numbers")[0].all("table"), figure.get("id")

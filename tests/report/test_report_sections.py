@@ -99,7 +99,7 @@ def test_arms_that_were_not_randomised_lead_with_the_weighted_effect(record: Run
 
 def test_non_proportional_hazards_lead_with_time(record: RunRecord) -> None:
     text = certainty(Context(facts(record, "primary", leading="rmst")))
-    assert text.startswith("The hazards are not proportional, so the mean event-free time up to 60 months leads")
+    assert text.startswith("The hazards are not proportional, so the mean time event-free up to 60 months leads")
     assert "months gained" in text
 
 

@@ -185,7 +185,7 @@ def _in_words(found: Estimate, prefix: str, context: Context) -> str:
     if "rmst" in found.name:
         ends = f"{_gain(found.lower, context.unit)} to {_gain(found.upper, context.unit)}"
         return (
-            "The hazards are not proportional, so the mean event-free time up to "
+            f"The hazards are not proportional, so the mean time {context.free} up to "
             f"{context.at_horizon} leads: {prefix}the data are compatible with {ends} "
             f"(difference {text} {context.unit}, {level} interval)."
         )

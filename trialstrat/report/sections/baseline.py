@@ -146,7 +146,7 @@ def _share(row: Record | None) -> Cell:
 
 def _missing_row(by_arm: Mapping[str, Record], arms: list[str], empty: list[Cell]) -> list[Row]:
     known = [by_arm[arm]["missing"] for arm in arms if arm in by_arm]
-    if all(value == 0 for value in known):
+    if not any(str(raw).startswith("<") or (tables.number_of(raw) or 0) > 0 for raw in known):
         return []
     cells = [tables.value(by_arm[arm]["missing"] if arm in by_arm else None, fmt.count) for arm in arms]
     return [tables.row(tables.text("missing", header=True), *cells, *empty, level=1, muted=True)]

@@ -16,6 +16,8 @@ ENRICHMENT = (
     "sees more events. It does not say that the treatment works better in them."
 )
 SHARES = ("share", "rate")
+#: From here on a quantity is a number of people, written without decimals.
+MANY = 100
 
 
 def build(context: Context) -> Section | None:
@@ -88,13 +90,14 @@ def _price(table: Table, context: Context) -> TableView:
         "Quantity", tables.numeric("Everybody"), tables.numeric("Inside (95% interval)"), tables.numeric("Outside")
     )
     caption = "What the rule costs and what it buys"
-    note = f"{table.note}. Horizon: {context.at_horizon}.".lstrip(". ")
+    note = " ".join(part for part in (fmt.sentence(table.note), f"Horizon: {context.at_horizon}.") if part)
     return TableView(key="price", caption=caption, heads=head, rows=tuple(rows), note=note, footnotes=notes.entries())
 
 
 def _plain(row: dict[str, Cell]) -> tables.Formatter:
-    places = tables.decimals([row[key] for key in ("all", "inside", "outside")])
-    return lambda v: fmt.fixed(v, min(places, 1))
+    known = [abs(v) for v in (tables.number_of(row[key]) for key in ("all", "inside", "outside")) if v is not None]
+    places = 0 if max(known, default=0.0) >= MANY else 1
+    return lambda v: fmt.fixed(v, places)
 
 
 def _quantity(raw: Cell, how: tables.Formatter, notes: tables.Footnotes):

@@ -20,11 +20,11 @@ LABELS = {
     "cox.adjusted_hazard_ratio": "Hazard ratio, adjusted",
     "weighted.hazard_ratio": "Hazard ratio, weighted",
     "fine_gray.hazard_ratio": "Subdistribution hazard ratio",
-    "milestone.difference": "Difference in event-free at {horizon}, percentage points",
-    "weighted.milestone.difference": "Difference in event-free at {horizon}, percentage points, weighted",
+    "milestone.difference": "Difference in share {free} at {horizon}, percentage points",
+    "weighted.milestone.difference": "Difference in share {free} at {horizon}, percentage points, weighted",
     "cif.difference": "Difference in cumulative incidence at {horizon}, percentage points",
-    "rmst.difference": "Event-free {unit} gained up to {horizon} (RMST)",
-    "weighted.rmst.difference": "Event-free {unit} gained up to {horizon} (RMST), weighted",
+    "rmst.difference": "Mean {unit} gained up to {horizon} (RMST)",
+    "weighted.rmst.difference": "Mean {unit} gained up to {horizon} (RMST), weighted",
     "risk_difference": "Risk difference, percentage points",
     "odds_ratio": "Odds ratio",
     "mean_difference": "Difference in means",
@@ -116,7 +116,11 @@ def _row(
     context: Context, stem: str, found: Estimate, cells: tuple[Cell, Cell], sources: Sequence[Estimate | None]
 ) -> Row:
     label = LABELS.get(stem)
-    text = label.format(horizon=context.at_horizon, unit=context.unit) if label else found.label.rpartition(", ")[0]
+    text = (
+        label.format(horizon=context.at_horizon, unit=context.unit, free=context.free)
+        if label
+        else found.label.rpartition(", ")[0]
+    )
     methods = dict.fromkeys(source.method for source in sources if source is not None and source.method)
     return tables.row(
         tables.text(text or found.label, header=True), *cells, tables.text("; ".join(methods) or "see Methods in words")

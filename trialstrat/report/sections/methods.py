@@ -92,7 +92,8 @@ def _models(context: Context) -> str:
         return ""
     folds, inner, trials = (context.record.fact("models", key) for key in ("folds", "inner_folds", "trials"))
     counts = f" ({folds} outer folds, {inner} inner folds, {trials} trials each)" if folds and inner and trials else ""
-    reason = context.record.fact("models", "chosen_reason")
+    chosen = context.record.fact("models", "chosen")
+    reason = context.record.fact("models", "chosen_reason") if chosen else ""
     text = (
         f"Prognostic models are tuned in nested cross-validation{counts}: imputation, scaling, filtering and tuning "
         "see training patients only, and every score is of held-out patients."

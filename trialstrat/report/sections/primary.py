@@ -91,8 +91,8 @@ def _stats(context: Context) -> Stats | None:
     return Stats(
         items=(
             stat(of("cox.hazard_ratio"), "Hazard ratio", fmt.effect),
-            stat(of("milestone.difference"), f"Difference in event-free at {at}, percentage points", points),
-            stat(of("rmst.difference"), f"Event-free {context.unit} gained up to {at}", fmt.effect),
+            stat(of("milestone.difference"), f"Difference in share {context.free} at {at}, percentage points", points),
+            stat(of("rmst.difference"), f"Mean {context.unit} gained up to {at}", fmt.effect),
         )
     )
 
@@ -158,7 +158,7 @@ def _measures(context: Context) -> tuple[tuple[str, Head, tables.Formatter], ...
         ("cif", tables.numeric(f"Cumulative incidence at {at}"), fmt.percent),
         (
             "rmst",
-            tables.numeric(f"Mean event-free time up to {at}", context.unit),
+            tables.numeric(f"Mean time {context.free} up to {at}", context.unit),
             lambda v: fmt.fixed(v, 1),
         ),
         ("risk", tables.numeric("With the event"), fmt.percent),

@@ -13,11 +13,13 @@ from trialstrat.report.sections import (
     flow,
     general,
     glossary,
+    heterogeneity,
     methods,
     primary,
     provenance,
     risk_groups,
     risk_model,
+    rule,
 )
 
 Builder = Callable[[Context], Section | None]
@@ -29,23 +31,22 @@ BY_STAGE: tuple[tuple[str, Builder], ...] = (
     ("primary", primary.build),
     ("models", risk_model.build),
     ("risk_groups", risk_groups.build),
-    ("heterogeneity", general.section("heterogeneity", "Heterogeneity of the treatment effect")),
-    ("screen", general.section("screen", "Marker screen")),
-    ("rule", general.section("rule", "Predictive rule")),
+    ("screen", heterogeneity.build),
+    ("rule", rule.build),
     ("benefit", general.section("benefit", "Predicted benefit")),
     ("criteria", criteria.build),
     ("impact", general.section("impact", "Impact of each criterion")),
     ("design", general.section("design", "Next trial")),
 )
-#: Stages whose findings are told in another section.
-ELSEWHERE = ("protocol",)
+#: Stages that are told in the section of another stage.
+ELSEWHERE = ("protocol", "heterogeneity", "cutpoints", "curves", "forest")
 CLOSING: tuple[Builder, ...] = (methods.build, checklists.build, provenance.build, glossary.build)
 
 
 def build(context: Context) -> tuple[Section, ...]:
     """Every section that the run has results for; stages nobody knows yet are shown as they are."""
     known = {*(stage for stage, _ in BY_STAGE), *ELSEWHERE}
-    builders = [builder for stage, builder in BY_STAGE if context.record.stage(stage) is not None]
+    builders = [builder for stage, builder in BY_STAGE if _present(context, stage)]
     builders += [
         general.section(stage, stage.replace("_", " ").capitalize())
         for stage in context.record.stages
@@ -53,3 +54,9 @@ def build(context: Context) -> tuple[Section, ...]:
     ]
     made = (builder(context) for builder in (*builders, *CLOSING))
     return tuple(section for section in made if section is not None)
+
+
+def _present(context: Context, stage: str) -> bool:
+    """Whether a stage ran, or one that is told in its section."""
+    told = heterogeneity.STAGES if stage == "screen" else (stage,)
+    return any(context.record.stage(name) is not None for name in told)

@@ -47,7 +47,7 @@ def build(context: Context) -> Section | None:
     if summary is not None:
         blocks.append(_summary(summary, context))
     if effects is not None:
-        blocks += [_forest(effects, context), _effects(effects, context)]
+        blocks.append(_forest(effects, context))
     return Section(key="risk-groups", title="Risk groups", lead=_lead(context, summary), blocks=tuple(blocks))
 
 
@@ -143,7 +143,7 @@ def _forest(effects: Table, context: Context) -> Figure:
     scale = hazard_scale(ends, favours, overall.value if overall else None, "Hazard ratio, log scale")
     months = [v for dot in gained for v in (dot.lower, dot.upper) if v is not None] or [1.0]
     reach = 1.15 * max(abs(v) for v in months)
-    title = f"Event-free {context.unit} gained up to {context.at_horizon}"
+    title = f"Mean {context.unit} gained up to {context.at_horizon}"
     flat = Scale(
         title=title,
         domain=(-reach, reach),
@@ -172,6 +172,7 @@ def _forest(effects: Table, context: Context) -> Figure:
                 narrow=dot_chart(_bare(gained), flat, written="Difference", width=110),
             ),
         ),
+        numbers=(_effects(effects, context),),
         caption=" ".join(
             ["Dotted line: all patients. Area of a mark: its number of events.", *map(fmt.sentence, tests)]
         ),

@@ -105,7 +105,18 @@ def _discrimination(context: Context) -> Figure | None:
         description=fmt.sentence("; ".join(f"{dot.label}: {dot.written}" for dot in dots)),
         panels=(Panel(chart=dot_chart(dots, scale, width=250), narrow=dot_chart(_short(dots), scale, width=90)),),
         caption=fmt.sentence(_folds(context)),
+        numbers=_discrimination_numbers(context),
     )
+
+
+def _discrimination_numbers(context: Context) -> tuple[TableView, ...]:
+    table = context.record.table("models.scores")
+    if table is None:
+        return ()
+    at = table.index("metric")
+    kept = table.with_rows([row for row in table.rows if row[at] == "uno_c"])
+    hidden = ("model", "engine", "metric", "time")
+    return (tables.view(kept, "discrimination-numbers", caption="The numbers of this figure", drop=hidden),)
 
 
 def _score_dot(row: dict[str, Cell], chosen: str) -> Dot:
