@@ -89,7 +89,7 @@ def score(name: str, seed: int, options: RuleOptions, *, everything: bool = Fals
         if entry.scale == "hazard_ratio" and entry.status == "ok":
             low, high, at = np.log(entry.lower), np.log(entry.upper), target[entry.set]
             rows[entry.set, entry.kind] = (np.log(entry.value) - at, low <= at <= high, high - low, at, low > at)
-    rows["share"] = (found.correction.share, found.correction.lower, found.correction.upper, found.search.z)
+    rows["share"] = (found.correction.bias, found.correction.widening, found.correction.power, found.search.z)
     return Score(found.claimed, overlap, float(found.members.mean()), rows)
 
 

@@ -67,12 +67,8 @@ def rule_effects(
     """Every effect of a rule on both scales of the endpoint.
 
     Only the difference between inside and outside is corrected or shrunken; the information-weighted average of both
-    is kept, because selection hardly touches it. Limits combine those of the two parts (method of variance recovery).
+    is kept, because selection hardly touches it; the two are independent, so their variances add.
     ``how`` are the strata and weights of :func:`~trialstrat.subgroups.effect.outcome_effect`.
-
-    References
-    ----------
-    Zou & Donner (2008), Stat Med 27:1693 (combining limits).
     """
     inside = outcome_effect(outcome, treated, members, options, **how)
     outside = outcome_effect(outcome, treated, others, options, **how)
@@ -145,28 +141,26 @@ def _values(
     if kind == "corrected":
         if correction is None:
             return None
-        limits = sorted((correction.lower * difference, correction.upper * difference))
-        middle = correction.share * difference
+        middle, error = correction.apply(difference, float(np.sqrt(variance)))
     else:
         if shrinkage is None:
             return None
         middle, posterior = shrink(difference, variance, shrinkage)
-        limits = [middle - z * float(np.sqrt(posterior)), middle + z * float(np.sqrt(posterior))]
-    return _spread(inside, outside, middle, (limits[0], limits[1]), z)
+        error = float(np.sqrt(posterior))
+    return _spread(inside, outside, middle, error, z)
 
 
 def _spread(
-    inside: _Part, outside: _Part, middle: float, limits: tuple[float, float], z: float
+    inside: _Part, outside: _Part, middle: float, error: float, z: float
 ) -> list[tuple[float, float, float]]:
-    """Effects on both sides from the average and a difference with its limits."""
+    """Effects on both sides from their average and a difference with its standard error."""
     one, two = 1.0 / inside.error**2, 1.0 / outside.error**2
     share = one / (one + two)
     average = share * inside.value + (1.0 - share) * outside.value
-    half = z / float(np.sqrt(one + two))
-    down, up = middle - limits[0], limits[1] - middle
     rows: list[tuple[float, float, float]] = []
-    for sign, weight, low, high in ((1.0, 1.0 - share, down, up), (-1.0, share, up, down)):
-        value = average + sign * weight * middle
-        rows.append((value, value - float(np.hypot(half, weight * low)), value + float(np.hypot(half, weight * high))))
-    rows.append((middle, limits[0], limits[1]))
+    for weight in (1.0 - share, -share):
+        value = average + weight * middle
+        half = z * float(np.sqrt(1.0 / (one + two) + (weight * error) ** 2))
+        rows.append((value, value - half, value + half))
+    rows.append((middle, middle - z * error, middle + z * error))
     return rows

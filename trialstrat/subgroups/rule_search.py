@@ -125,7 +125,7 @@ def search_rule(
         trial, rules, scores, rng=rng, alpha=options.alpha, permutations=options.permutations, direction=sign
     )
     found, members, others, conditions = _oriented(trial, rules, found, sign)
-    correction = correct(trial, rules, scores, found, rng=rng, worlds=options.worlds, level=options.level)
+    correction = correct(trial, rules, scores, found, rng=rng, worlds=options.worlds)
     shrunken = _shrinkage(trial, rules, found)
     how: dict[str, Any] = {"strata": data.strata}
     if data.propensity is not None:
