@@ -139,7 +139,8 @@ def _line(label: str, found: Measured) -> str:
     def text(values: np.ndarray) -> str:
         return f"{values.mean():.4f} (SE {values.std(ddof=1) / np.sqrt(values.size):.4f})"
 
-    return f"{label:28s} {found.seconds:7.1f} s (CPU {found.cpu:6.1f})   C {text(found.concordance)}   IBS {text(found.brier)}"
+    took = f"{label:28s} {found.seconds:7.1f} s (CPU {found.cpu:6.1f})"
+    return f"{took}   C {text(found.concordance)}   IBS {text(found.brier)}"
 
 
 def _verdict(ours: Measured, plain: Measured) -> str:
