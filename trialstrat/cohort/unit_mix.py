@@ -19,6 +19,8 @@ FACTORS = (30.4375, 365.25)
 LEAST_GAIN, LEAST_SHARE, LARGEST_SHARE = 30.0, 0.01, 0.5
 _LARGEST_SAMPLE = 2000
 _FEWEST = 30
+#: At least this many medians away must the largest time be, or none was multiplied by thirty.
+_FARTHEST = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,7 +33,7 @@ class UnitMix:
 
 def find_unit_mix(time: NDArray[np.float64]) -> UnitMix | None:
     """The mixture of units in positive, finite times (n,), None when there is none or too few times to tell."""
-    if len(time) < _FEWEST:
+    if len(time) < _FEWEST or np.max(time) < _FARTHEST * np.median(time):
         return None
     sample = np.sort(time)
     if len(sample) > _LARGEST_SAMPLE:
