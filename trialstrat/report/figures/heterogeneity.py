@@ -81,7 +81,7 @@ def _scale(axes: CurveAxes) -> alt.Scale:
 def _marker_axis(axes: CurveAxes, *, last: bool) -> Any:
     shown: dict[str, Any] = {} if last else {"labels": False, "ticks": False}
     ticks: dict[str, Any] = {"values": list(axes.ticks)} if axes.ticks else {"tickCount": 5}
-    axis = alt.Axis(grid=False, format="~g", **ticks, **shown)
+    axis = alt.Axis(grid=False, format="~f", **ticks, **shown)
     return lambda field: alt.X(field, title=axes.x_title if last else "", scale=_scale(axes), axis=axis)
 
 
@@ -90,7 +90,7 @@ def _effect_axis(axes: CurveAxes) -> Any:
     ticks = [t for t in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if axes.y_domain[0] <= t <= axes.y_domain[1]]
     shown: dict[str, Any] = {"values": ticks} if axes.ratio else {"tickCount": 5}
     axis = alt.Axis(
-        domain=False, ticks=False, format="~g", titleAngle=0, titleAlign="left", titleAnchor="start", titleX=0,
+        domain=False, ticks=False, format="~f", titleAngle=0, titleAlign="left", titleAnchor="start", titleX=0,
         titleY=-14, **shown,
     )  # fmt: skip
     scale = alt.Scale(type=kind, domain=list(axes.y_domain), nice=False)

@@ -15,8 +15,8 @@ STAGES = ("heterogeneity", "screen", "cutpoints", "curves", "forest")
 READING = (
     (
         "A marker can say who is at risk without saying who benefits. Only the interaction, the change of the "
-        "treatment's effect with the marker, bears on whom to treat; an interval that excludes no effect in one group and not in "
-        "another is no evidence of a difference."
+        "treatment's effect with the marker, bears on whom to treat; an interval that excludes no effect in one group "
+        "and not in another is no evidence of a difference."
     ),
     (
         "Many questions were asked of the same patients: read the adjusted p, and expect one in twenty plain p below "
@@ -161,20 +161,18 @@ def _markers(context: Context, table: Table, pair: str, rows: list[dict[str, Cel
     why = "not estimable"
     out = []
     for row in rows[:SHOWN_MARKERS]:
-        cells = [tables.value(row["n"], fmt.count), tables.value(row["events"], fmt.count)]
+        cells = [tables.value(row["events"], fmt.count)]
         own = ("hr_prognostic", "prognostic_lower", "prognostic_upper")
         cells.append(tables.ranged(row, own, fmt.effect, why, notes))
         if relative:
             cells.append(tables.ranged(row, ("hr_interaction", "lower", "upper"), fmt.effect, why, notes))
         cells.append(tables.ranged(row, ("rmst_interaction", "rmst_lower", "rmst_upper"), fmt.effect, why, notes))
         cells += [tables.value(row[key], fmt.p_value, why, notes) for key in ("p", "p_maxt", "p_bh")]
-        out.append(tables.row(tables.text(row["label"], header=True), tables.text(row["per"]), *cells))
+        out.append(tables.row(tables.text(f"{row['label']}, {_per(row)}", header=True), *cells))
     absolute = labels["rmst_interaction"]
     head = [tables.numeric(f"{labels['hr_interaction'][0]} (95% interval)")] if relative else []
     heads = tables.heads(
         "Marker",
-        "Per",
-        tables.numeric("Known"),
         tables.numeric("Events"),
         tables.numeric(f"{labels['hr_prognostic'][0]} (95% interval)"),
         *head,
@@ -193,6 +191,10 @@ def _markers(context: Context, table: Table, pair: str, rows: list[dict[str, Cel
         note=f"{table.note}{more}",
         footnotes=notes.entries(),
     )
+
+
+def _per(row: dict[str, Cell]) -> str:
+    return str(row["per"]) if row["per"] == "yes vs no" else f"per {row['per']}"
 
 
 def _volcano(context: Context, table: Table) -> Figure:
