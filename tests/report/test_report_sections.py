@@ -13,7 +13,7 @@ from page_tree import Node, Page
 
 from trialstrat.report.build import build_report
 from trialstrat.report.context import Context
-from trialstrat.report.cover import criteria_text
+from trialstrat.report.criteria_text import criteria_text
 from trialstrat.report.model import RunRecord
 from trialstrat.report.page import Figure, ReportPage, TableView
 from trialstrat.report.render import render

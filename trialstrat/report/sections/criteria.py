@@ -5,7 +5,7 @@ from __future__ import annotations
 from trialstrat.report import format as fmt
 from trialstrat.report import tables
 from trialstrat.report.context import Context
-from trialstrat.report.cover import criteria_text
+from trialstrat.report.criteria_text import criteria_text
 from trialstrat.report.page import Block, Notice, Section, Snippet, Stats, TableView
 from trialstrat.report.sections.primary import stat
 from trialstrat.report.sentences import rule_in_words, rule_proposed
