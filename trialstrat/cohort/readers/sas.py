@@ -18,6 +18,8 @@ _V5 = b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!"
 _V8 = b"HEADER RECORD*******LIBV8   HEADER RECORD!!!!!!!"
 _SAS7BDAT = bytes.fromhex("c2ea8160b31411cfbd92080009c7318c181f1011")
 _NUMERIC = 1
+#: Length of a variable's description, and where a header record carries its number.
+_NAMESTR, _NUMBER = 140, 48
 
 
 def is_xport(data: bytes) -> bool:
@@ -32,11 +34,10 @@ def is_sas7bdat(data: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where the observations of a transport file are: start, length of each, number, numeric fields."""
+    """Where the observations of a transport file are: start, length of each, numeric fields."""
 
     start: int
     length: int
-    count: int
     numeric: tuple[tuple[int, int, int], ...]  # (column, offset, length)
 
 
@@ -114,10 +115,9 @@ def _layout(data: bytes, file: str) -> _Layout:
         detail = f"{len(data)} bytes are no multiple of {_RECORD}: the file was cut"
         raise RefusedError(finding("E-FILE-DAMAGED", source=file, detail=detail))
     try:
-        names_at = data.index(b"HEADER RECORD*******NAMEST")
-        variables = int(data[names_at + 54 : names_at + 58])
-        size = 140
-        fields = [_namestr(data[names_at + _RECORD + at * size :][:size]) for at in range(variables)]
+        names_at = data.index(b"HEADER RECORD*******NAM")  # NAMESTR in version 5, NAMSTV8 in version 8
+        variables = int(data[names_at + _NUMBER : names_at + 58])
+        fields = [_namestr(data[names_at + _RECORD + at * _NAMESTR :][:_NAMESTR]) for at in range(variables)]
         mark = data.index(b"HEADER RECORD*******OBS", names_at)
     except ValueError:
         raise RefusedError(finding("E-FILE-DAMAGED", source=file, detail="the headers are incomplete")) from None
@@ -126,10 +126,9 @@ def _layout(data: bytes, file: str) -> _Layout:
     body = data[start:]
     if not length or b"HEADER RECORD*******MEMB" in body:
         raise RefusedError(finding("E-FILE-MEMBERS", source=file, detail="several tables in one transport file"))
-    count = len(body) // length
-    _check_end(body, count * length, length, file)
+    _check_end(body, data[mark + _NUMBER : start].strip(), length, file)
     numeric = tuple((at, position, width) for at, (kind, width, position) in enumerate(fields) if kind == _NUMERIC)
-    return _Layout(start, length, count, numeric)
+    return _Layout(start, length, numeric)
 
 
 def _namestr(record: bytes) -> tuple[int, int, int]:
@@ -141,11 +140,19 @@ def _namestr(record: bytes) -> tuple[int, int, int]:
     )
 
 
-def _check_end(body: bytes, used: int, length: int, file: str) -> None:
-    """Whatever follows the last whole observation must be the blanks that fill the last record of 80 bytes."""
+def _check_end(body: bytes, declared: bytes, length: int, file: str) -> None:
+    """After the last whole observation only the blanks that fill a record of 80 bytes may follow.
+
+    Version 8 declares the number of observations (version 5 has zeros there), which must be there.
+    """
+    used = len(body) // length * length
     rest = body[used:]
     if rest.strip(b" "):
-        detail = f"the last record has {len(rest)} of {length} bytes: the file was cut"
+        detail = f"the last observation has {len(rest)} of {length} bytes: the file was cut"
+        raise RefusedError(finding("E-FILE-DAMAGED", source=file, detail=detail))
+    count = int(declared) if declared.isdigit() else 0
+    if count * length > len(body):
+        detail = f"{len(body) // length} observations of {count}: the file was cut"
         raise RefusedError(finding("E-FILE-DAMAGED", source=file, detail=detail))
 
 
