@@ -13,7 +13,7 @@ from trialstrat.cohort.shown import ShownOutcome, whole_horizon
 from trialstrat.disclosure.curves import full_bins
 from trialstrat.results import Cell, Column, StageResult, Table
 from trialstrat.stats.multiplicity import p_adjust
-from trialstrat.subgroups.candidates import variables_before_zero
+from trialstrat.subgroups.candidates import variables_before_zero, wants_log
 from trialstrat.subgroups.comparison import Comparison
 from trialstrat.subgroups.effect import outcome_effect
 from trialstrat.subgroups.effect_curve import (
@@ -303,8 +303,10 @@ def _histogram(cohort: Cohort, markers: Sequence[DrawnMarker]) -> Table:
         x = marker.values[np.isfinite(marker.values)]
         if not x.size:
             continue
-        low, high = np.quantile(x, (0.025, 0.975))
+        log = wants_log(x)
+        low, high = np.quantile(np.log1p(x) if log else x, (0.025, 0.975))
         edges = np.linspace(low, high, BINS + 1) if high > low else np.array([low, low + 1.0])
+        edges = np.expm1(edges) if log else edges
         counts = np.histogram(np.clip(x, edges[0], edges[-1]), edges)[0]
         start = 0
         for last, total in full_bins([float(k) for k in counts], smallest):

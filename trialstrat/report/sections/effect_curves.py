@@ -75,7 +75,7 @@ def _figure(context: Context, row: Record, curves: Table) -> Figure | None:
         panels=tuple(panels),
         caption=(
             "Shaded: a band that covers the whole curve with 95% confidence. Circles: overlapping windows of a quarter "
-            "of the patients. Dashed: all patients. Below: patients by value, between the 2.5% and the 97.5% quantile."
+            "of the patients. Dotted: all patients. Below: patients by value, between the 2.5% and the 97.5% quantile."
         ),
     )
 
