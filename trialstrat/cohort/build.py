@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Cohort, Outcome
-from trialstrat.cohort.columns import column, rows
+from trialstrat.cohort.columns import as_text, column, is_missing, rows
 from trialstrat.cohort.eligibility import Step, apply_criteria, attrition_table
 from trialstrat.cohort.enough import too_few
 from trialstrat.cohort.fingerprint import data_hash
@@ -23,7 +23,7 @@ from trialstrat.cohort.outcomes import CNSR, OutcomeRead, read_outcome
 from trialstrat.cohort.patients import read_patients
 from trialstrat.cohort.prepare import Prepared, prepare
 from trialstrat.cohort.readers.registry import read_source
-from trialstrat.cohort.rules import RefusedError, errors, raise_for
+from trialstrat.cohort.rules import RefusedError, errors, raise_for, summarised
 from trialstrat.cohort.summary import cohort_result
 from trialstrat.cohort.validate import validate_table
 from trialstrat.cohort.variables import declared_values, read_arms, read_strata, read_variable
@@ -102,7 +102,7 @@ def _assemble(protocol: Protocol, root: Path) -> tuple[Cohort | None, tuple[Find
         return None, findings
     joined, steps, sources, join_findings = join(prepared, protocol.disclosure.minimum_cell)
     typed = _type(protocol, joined)
-    findings = (*findings, *join_findings, *presence_findings(protocol, joined), *typed.findings)
+    findings = summarised((*findings, *join_findings, *presence_findings(protocol, joined), *typed.findings))
     if errors(findings):
         return None, findings
     return _select(protocol, joined, typed, steps, sources, findings)
@@ -153,11 +153,15 @@ def _type(protocol: Protocol, joined: Joined) -> _Typed:
     markers, marker_findings = _markers(protocol, joined)
     findings += marker_findings
     group = protocol.models.group_by
+    groups: NDArray[np.object_] | None = None
+    if group is not None and group in present:
+        groups = as_text(column(joined.frame, group)).to_numpy(dtype=object)
+        findings += joined.rows("E-GROUP-MISSING", group, is_missing(column(joined.frame, group)))
     return _Typed(
         outcomes=outcomes,
         arm=arm,
         strata=strata,
-        groups=None if group is None or group not in present else column(joined.frame, group).to_numpy(dtype=object),
+        groups=groups,
         frame=pd.DataFrame(columns, index=joined.frame.index),
         markers=markers,
         findings=tuple(findings),
@@ -200,7 +204,7 @@ def _select(
     markers = rows(typed.markers, keep).set_axis(frame.index, axis=0)
     outcomes = {name: _taken(entry.outcome, keep) for name, entry in typed.outcomes.items()}
     validated = validate_table(protocol, part, frame, markers, outcomes[protocol.estimand.endpoint])
-    findings = (*findings, *validated.findings)
+    findings = summarised((*findings, *validated.findings))
     frame = frame.drop(columns=list(validated.dropped))
     arm = None if typed.arm is None else typed.arm[keep]
     strata = None if typed.strata is None else typed.strata[keep]

@@ -8,6 +8,7 @@ A check is a row here and a few vectorised lines elsewhere. Codes are stable: ``
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -19,6 +20,7 @@ from trialstrat.errors import DataError, IntegrityError, NotEstimableError
 from trialstrat.results import Finding, Severity
 
 LONGEST_NAME = 80
+MOST_ALIKE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,24 @@ RULES: dict[str, Rule] = {
             "Restore the symbols from the source file",
         ),
         ("E-GENE-ALIAS", "old and new symbol of one gene", "Keep one of the two columns"),
+        # formats of studies, submissions and molecular data
+        ("E-FORMAT-COLUMN", "a column that this format requires is missing", "Export the file again with this column"),
+        ("E-FORMAT-WAY", "cannot tell whether genes are in rows or in columns", "Declare which of the two"),
+        ("E-XML-DOCTYPE", "XML with a document type or entities is refused", "Remove the DOCTYPE from the file"),
+        ("E-STUDY-META", "meta file of the study folder", "Add or correct the meta_*.txt file"),
+        (
+            "E-STUDY-HEADER",
+            "clinical files start with four lines marked # (names, descriptions, types, priorities)",
+            "Complete the header lines",
+        ),
+        ("E-STUDY-ID", "name a patient or sample that the clinical files do not have", "Correct the ids or add them"),
+        ("E-STUDY-STATUS", "with a status that does not start with 0: or 1:", "Write 1:DECEASED, 0:LIVING or the like"),
+        ("E-VALUE-VAF", "with an allele fraction outside 0 to 1, or more reads than the depth", "Correct the reads"),
+        ("W-VARIANT-STATUS", "no Mutation_Status: germline and somatic variants are not told apart", "Add the column"),
+        ("W-STUDY-SKIPPED", "data of the study folder that are not read", ""),
+        ("W-ASSAY-UNKNOWN", "no gene panel or list of sequenced samples: every sample counts as assayed", "Add one"),
         ("I-ROWS-EMPTY", "without any value: ignored", ""),
-        ("I-COLUMN-EMPTY", "columns without name and values, ignored", ""),
         ("I-NORMALISED", "with text levels unified (blanks, Unicode form, case)", ""),
-        ("I-WHERE", "kept by where:", ""),
         # ids and joins
         ("E-ID-UNDECLARED", "no patient id declared", "Declare id: (the column), or id: row"),
         ("E-ID-MISSING", "without a patient id", "Complete the ids or remove the rows"),
@@ -142,6 +158,7 @@ RULES: dict[str, Rule] = {
         ("E-LEVEL-MIXED", "with text in a column of numbers", "Declare levels: or missing: codes"),
         ("E-MISSING-LIMIT", "missing: above missing_limit:", "Remove the column or raise missing_limit:"),
         ("E-STRATUM-MISSING", "without a randomisation stratum", "Complete the stratum"),
+        ("E-GROUP-MISSING", "without a group for the folds", "Complete the column or remove models.group_by"),
         (
             "W-CODE-UNDECLARED",
             "with what looks like an undeclared missing code",
@@ -206,6 +223,25 @@ def rows_finding(
     at = np.sort(lines[mask])
     at = at[at > 0]
     return (finding(code, source=source, column=column, detail=detail, bad=bad, total=len(mask), lines=at[:3]),)
+
+
+def summarised(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """At most ``MOST_ALIKE`` findings of one code and file by name; the number of the others is in a last one.
+
+    A table of twenty thousand markers can have the same fault in every column.
+    """
+    counts = Counter((entry.code, entry.source) for entry in findings)
+    seen: Counter[tuple[str, str]] = Counter()
+    out: list[Finding] = []
+    for entry in findings:
+        key = (entry.code, entry.source)
+        seen[key] += 1
+        if seen[key] <= MOST_ALIKE:
+            out.append(entry)
+        elif seen[key] == counts[key]:
+            more = counts[key] - MOST_ALIKE
+            out.append(finding(entry.code, source=entry.source, detail=f"and {more} more columns like those named"))
+    return tuple(out)
 
 
 def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:

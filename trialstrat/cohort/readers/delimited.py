@@ -48,7 +48,7 @@ def read_delimited(payload: Payload, source: Source) -> RawTable:
         commas that may be decimal or thousands signs.
     """
     file = payload.name
-    data, encoding = _utf8(payload.data, source.encoding, file)
+    data, encoding = utf8_bytes(payload.data, source.encoding, file)
     if not data.strip():
         raise RefusedError(finding("E-FILE-EMPTY", source=file))
     delimiter = source.delimiter or find_delimiter(data)
@@ -74,7 +74,7 @@ def read_delimited(payload: Payload, source: Source) -> RawTable:
     )
 
 
-def _utf8(data: bytes, declared: str, file: str) -> tuple[bytes, str]:
+def utf8_bytes(data: bytes, declared: str, file: str) -> tuple[bytes, str]:
     """The text as UTF-8 with ``LF`` line ends, and the name of the encoding it had."""
     encoding = next((name for mark, name in _BOMS if data.startswith(mark)), declared)
     try:

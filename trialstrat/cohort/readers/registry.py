@@ -70,9 +70,9 @@ def _read(payload: Payload, source: Source) -> RawTable:
     if data[:4] == b"PAR1" or data[-4:] == b"PAR1":
         return parquet.read_parquet(payload)
     if sas.is_xport(data):
-        return sas.read_xport(payload)
+        return sas.read_xport(payload, source)
     if sas.is_sas7bdat(data):
-        return sas.read_sas7bdat(payload)
+        return sas.read_sas7bdat(payload, source)
     if excel.is_workbook(data):
         return excel.read_excel(payload, source)
     if arff.is_arff(data):

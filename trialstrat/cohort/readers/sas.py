@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import datetime as dt
 import io
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.readers.table import Payload, RawTable, checked_names, number_text, text_frame
 from trialstrat.cohort.rules import RefusedError, finding
+from trialstrat.protocol.model import Source
 
 _RECORD = 80
 _V5 = b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!"
@@ -41,8 +44,10 @@ class _Layout:
     numeric: tuple[tuple[int, int, int], ...]  # (column, offset, length)
 
 
-def read_xport(payload: Payload) -> RawTable:
-    """Read a transport file. Special missing values (.A to .Z, ._) become the texts ``.A`` ... and so stay apart.
+def read_xport(payload: Payload, source: Source) -> RawTable:
+    """Read a transport file: numbers in their shortest form, dates as ISO dates.
+
+    Special missing values (.A to .Z, ._) become the texts ``.A`` to ``.Z`` and ``._`` and so stay apart.
 
     Raises
     ------
@@ -51,7 +56,7 @@ def read_xport(payload: Payload) -> RawTable:
     """
     file = payload.name
     layout = _layout(payload.data, file)
-    columns, meta = _read(pyreadstat.read_xport, payload, disable_datetime_conversion=True)
+    columns, meta = _read(pyreadstat.read_xport, payload, encoding=_encoding(source, payload.name))
     table = _table(columns, meta, payload, "SAS XPT; lines are record numbers")
     special = _special_missing(payload.data, layout, len(table.lines))
     frame = table.frame
@@ -63,7 +68,7 @@ def read_xport(payload: Payload) -> RawTable:
     return table
 
 
-def read_sas7bdat(payload: Payload) -> RawTable:
+def read_sas7bdat(payload: Payload, source: Source) -> RawTable:
     """Read a sas7bdat file as text.
 
     Raises
@@ -71,15 +76,31 @@ def read_sas7bdat(payload: Payload) -> RawTable:
     RefusedError
         When the file is damaged.
     """
-    columns, meta = _read(pyreadstat.read_sas7bdat, payload, disable_datetime_conversion=True, user_missing=True)
+    columns, meta = _read(
+        pyreadstat.read_sas7bdat, payload, encoding=_encoding(source, payload.name), user_missing=True
+    )
     return _table(columns, meta, payload, "SAS data set; lines are record numbers")
 
 
 def _read(reader: Any, payload: Payload, **options: Any) -> tuple[dict[str, Any], Any]:
     try:
         return reader(io.BytesIO(payload.data), output_format="dict", **options)
+    except UnicodeDecodeError:
+        raise RefusedError(finding("E-FILE-ENCODING", source=payload.name, detail="not UTF-8")) from None
     except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, ValueError, OverflowError) as fault:
         raise RefusedError(finding("E-FILE-DAMAGED", source=payload.name, detail=str(fault)[:80])) from None
+
+
+def _encoding(source: Source, file: str) -> str | None:
+    """The declared encoding as iconv calls it; without one the file's own declaration or UTF-8 holds."""
+    if source.encoding == "utf-8":
+        return None
+    try:
+        return codecs.lookup(source.encoding).name.upper()
+    except LookupError:
+        raise RefusedError(
+            finding("E-FILE-ENCODING", source=file, detail=f"{source.encoding} is not supported")
+        ) from None
 
 
 def _table(columns: dict[str, Any], meta: Any, payload: Payload, detail: str) -> RawTable:
@@ -102,8 +123,10 @@ def _table(columns: dict[str, Any], meta: Any, payload: Payload, detail: str) ->
 
 
 def _text(cell: Any) -> str | None:
-    if cell is None:
+    if cell is None or (isinstance(cell, dt.date | dt.time) and cell != cell):
         return None
+    if isinstance(cell, dt.date | dt.time):
+        return cell.isoformat()
     if isinstance(cell, str):
         return cell if len(cell) != 1 or cell.strip() else ""
     return number_text(cell)

@@ -141,6 +141,17 @@ def test_transport_files(read, tmp_path, sas_frame, version):
     assert "W-FILE-CHECKSUM" in {entry.code for entry in table.findings}
 
 
+def test_transport_files_in_another_encoding(read, refused, tmp_path, sas_frame):
+    content = xport(sas_frame, tmp_path).replace(b"007", b"\xe907")
+    assert refused(content, "t.xpt") == [("E-FILE-ENCODING", ())]
+    assert cells(read(content, "t.xpt", encoding="latin-1"))[0][0] == "é07"
+
+
+def test_dates_of_transport_files_are_iso(read, tmp_path):
+    frame = pd.DataFrame({"ID": ["a", "b"], "D": [dt.date(2021, 3, 31), None], "S": ["x", "y"]})
+    assert [row[1] for row in cells(read(xport(frame, tmp_path)))] == ["2021-03-31", None]
+
+
 def test_special_missing_values_stay_apart(read, tmp_path, sas_frame):
     content = xport(sas_frame, tmp_path)
     # the plain missing value is a point and zeros: make it .A, as a laboratory does for "below the limit"
