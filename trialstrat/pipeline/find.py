@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trialstrat.cohort.columns import column
 from trialstrat.cohort.shown import FOLLOWED_TO_HORIZON, ShownOutcome
 from trialstrat.errors import InvalidInputError, NotEstimableError
 from trialstrat.pipeline.seeds import generator
@@ -207,7 +208,7 @@ def _input(
     clash = sorted(set(markers) & set(columns))
     if clash:
         raise InvalidInputError(f"markers: {', '.join(clash)} is the outcome or the treatment; name other columns")
-    treated = _arm(frame[treatment], control, study.treated)
+    treated = _arm(column(frame, treatment), control, study.treated)
     rows = np.flatnonzero(treated >= 0)
     part = frame.iloc[rows]
     times, events = _outcome(part, time, event)
@@ -257,8 +258,7 @@ def _arm(values: pd.Series, control: Any, treated: Any) -> NDArray[np.int64]:
 
 
 def _outcome(frame: pd.DataFrame, time: str, event: str) -> tuple[Floats, NDArray[np.int64]]:
-    times = pd.to_numeric(frame[time], errors="coerce").to_numpy(dtype=np.float64)
-    codes = pd.to_numeric(frame[event], errors="coerce").to_numpy(dtype=np.float64)
+    times, codes = _numbers(frame, time), _numbers(frame, event)
     bad = int((~np.isfinite(times) | (times <= 0)).sum())
     if bad:
         raise InvalidInputError(f"{time}: {bad} of {len(times)} times are missing, not numeric or not positive")
@@ -270,13 +270,18 @@ def _outcome(frame: pd.DataFrame, time: str, event: str) -> tuple[Floats, NDArra
     return times, codes.astype(np.int64)
 
 
+def _numbers(frame: pd.DataFrame, name: str) -> Floats:
+    """A column as numbers, nan where it is none."""
+    return np.asarray(pd.to_numeric(column(frame, name), errors="coerce"), dtype=np.float64)
+
+
 def _propensity(frame: pd.DataFrame, treated: NDArray[np.int64], confounders: Sequence[str]) -> Floats | None:
     if not confounders:
         return None
     from trialstrat.stats.propensity import propensity
     from trialstrat.subgroups.null_model import main_effects
 
-    unknown = int(frame[list(confounders)].isna().any(axis=1).sum())
+    unknown = int(np.any([column(frame, name).isna() for name in confounders], axis=0).sum())
     if unknown:
         raise InvalidInputError(f"confounders: {unknown} of {len(frame)} patients have an unknown one; complete them")
     model = propensity(treated, main_effects(frame, markers_of(frame, confounders)))

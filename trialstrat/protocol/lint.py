@@ -146,6 +146,11 @@ def _analysis(protocol: Protocol) -> Iterator[Remark]:
     if missing:
         text = f"not declared as covariate or biomarker: {', '.join(missing)}"
         yield Remark("P-ADJUST-UNKNOWN", "error", "analysis.adjust_for", text, "Declare them.")
+    listed = {*known, *(name for name in protocol.rule_search.markers if protocol.marker_blocks)}
+    unknown = [name for name in protocol.rule_search.markers if name not in listed]
+    if unknown:
+        text = f"not declared as covariate or biomarker: {', '.join(unknown)}"
+        yield Remark("P-RULE-MARKER", "error", "rule_search.markers", text, "Declare them.")
     if abs(1 - protocol.analysis.level - protocol.analysis.alpha) > 1e-9:
         text = "level: is not 1 - alpha: a p below alpha would not agree with the interval"
         yield Remark("P-LEVEL", "warning", "analysis", text, "Set both to the same error rate.")

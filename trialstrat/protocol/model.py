@@ -311,6 +311,39 @@ class Enrichment(Declared):
     minimum_share: float = Field(default=0.1, gt=0, lt=1)
 
 
+class Alternative(Declared):
+    """A world in which a rule is true, for ``trialstrat calibrate``: effects inside and outside it.
+
+    Effects are hazard ratios (times), odds ratios (binary) or mean differences (continuous) against the control.
+    """
+
+    name: Name
+    rule: Annotated[tuple[Condition, ...], Field(min_length=1)]
+    inside: float
+    outside: float
+
+
+class RuleSearchPlan(Declared):
+    """The search for patients in whom the treatment works differently: what is searched, and how hard.
+
+    Candidates are the biomarkers with role ``predictive`` and the columns named in ``markers``.
+    """
+
+    markers: tuple[str, ...] = Field(default=(), description="More columns that may define the rule.")
+    max_conditions: int = Field(default=2, ge=1, le=3)
+    minimum_size: float = Field(default=0.1, gt=0, lt=0.5, description="Least share of patients in and outside a rule.")
+    minimum_events_per_arm: int = Field(default=10, ge=1, description="Fewest events per arm, in and outside a rule.")
+    direction: Literal["either", "benefit", "harm"] = "either"
+    utility: Literal["standardised_difference"] = Field(
+        default="standardised_difference",
+        description="What ranks rules: the difference of effects inside and outside, in standard errors.",
+    )
+    permutations: int = Field(default=1000, ge=100, le=100_000, description="Relabellings of the global test.")
+    worlds: int = Field(default=200, ge=50, le=10_000, description="Simulated trials per step of the correction.")
+    bootstrap: int = Field(default=200, ge=20, le=10_000, description="Resamples of the stability.")
+    alternatives: tuple[Alternative, ...] = Field(default=(), description="Worlds for the power of this protocol.")
+
+
 class Analysis(Declared):
     """Error rates, and what happens when hazards are not proportional."""
 
@@ -352,6 +385,7 @@ class Protocol(Declared):
     models: Models = Models()
     risk_groups: RiskGroups = RiskGroups()
     enrichment: Enrichment = Enrichment()
+    rule_search: RuleSearchPlan = RuleSearchPlan()
     analysis: Analysis = Analysis()
     disclosure: Disclosure = Disclosure()
     limits: tuple[str, ...] = Field(default=(), description="Known limits of these data, shown on page one.")

@@ -85,7 +85,7 @@ class _Base:
 
     def __init__(self, made: Splits) -> None:
         self._made = made
-        self._complete = made.known.all(axis=1)
+        self._complete: Bools = np.asarray(made.known.all(axis=1))
         self._row: dict[tuple[int, ...], int] = {(): 0}
 
     def row(self, atoms: Sequence[int]) -> int:

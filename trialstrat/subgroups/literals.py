@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trialstrat.cohort.columns import column
 from trialstrat.cohort.eligibility import MET, evaluate_condition
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.model import Condition
@@ -70,7 +72,7 @@ def markers_of(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[Marker, ...
         raise InvalidInputError(f"markers: there is no column {', '.join(map(repr, absent))}; correct the names")
     out = []
     for name in columns:
-        values = frame[name]
+        values = column(frame, name)
         if isinstance(values.dtype, pd.CategoricalDtype):
             levels = tuple(str(level) for level in values.cat.categories)
             out.append(Marker(column=name, levels=levels, ordered=bool(values.cat.ordered)))
@@ -99,9 +101,9 @@ def splits(frame: pd.DataFrame, markers: Sequence[Marker], minimum_size: int) ->
     number: list[int] = []
     known = np.ones((len(markers), len(frame)), dtype=np.bool_)
     for at, marker in enumerate(markers):
-        known[at] = frame[marker.column].notna().to_numpy()
+        known[at] = np.asarray(column(frame, marker.column).notna())
         seen: set[bytes] = set()
-        for below, above in _sides(marker, frame[marker.column]):
+        for below, above in _sides(marker, column(frame, marker.column)):
             mask = np.asarray(evaluate_condition(below, frame) == MET, dtype=np.bool_)
             count = int(mask.sum())
             if count < minimum_size or int(known[at].sum()) - count < minimum_size or mask.tobytes() in seen:
@@ -149,7 +151,7 @@ def _levels(marker: Marker, levels: Sequence[str]) -> Condition:
 
 def _numeric_sides(marker: Marker, values: Floats) -> Iterator[tuple[Condition, Condition]]:
     distinct = np.unique(values)
-    words = {"column": marker.column, "unit": marker.unit}
+    words: dict[str, Any] = {"column": marker.column, "unit": marker.unit}
     for cut in cuts(values):
         above = Condition(**words, above=cut)
         if len(distinct) and distinct[0] == cut:

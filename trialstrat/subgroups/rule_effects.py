@@ -102,7 +102,13 @@ def _of_scale(
             values = _values(parts, kind, correction, shrinkage, z)
         for at, name in enumerate(SETS):
             counts = _counts(whole, at)
-            words = {"set": name, "kind": kind, "scale": scale_name(measure), "measure": measure, "level": level}
+            words: dict[str, Any] = {
+                "set": name,
+                "kind": kind,
+                "scale": scale_name(measure),
+                "measure": measure,
+                "level": level,
+            }
             if values is None:
                 why = reason or ("not computed" if usable else "an effect inside or outside cannot be estimated")
                 yield RuleEffect(**words, value=NAN, lower=NAN, upper=NAN, **counts, status="not_estimable", reason=why)
@@ -116,7 +122,7 @@ def _part(effect: ScaleEffect) -> _Part:
     return _Part(value=value, error=effect.std_error)
 
 
-def _counts(whole: tuple[Effect, Effect], at: int) -> dict[str, int]:
+def _counts(whole: tuple[Effect, Effect], at: int) -> dict[str, Any]:
     chosen = whole if at == 2 else (whole[at],)
     return {
         "n": sum(e.n for e in chosen),
@@ -150,9 +156,7 @@ def _values(
     return _spread(inside, outside, middle, error, z)
 
 
-def _spread(
-    inside: _Part, outside: _Part, middle: float, error: float, z: float
-) -> list[tuple[float, float, float]]:
+def _spread(inside: _Part, outside: _Part, middle: float, error: float, z: float) -> list[tuple[float, float, float]]:
     """Effects on both sides from their average and a difference with its standard error."""
     one, two = 1.0 / inside.error**2, 1.0 / outside.error**2
     share = one / (one + two)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -104,6 +103,20 @@ class RuleFound:
         return self.search.claimed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Searched:
+    """The first phase: the global test and the best rule, before any effect is estimated."""
+
+    data: SearchInput
+    options: RuleOptions
+    trial: Trial
+    rules: Conjunctions
+    scores: Floats
+    found: Search
+    method: str
+    sign: int
+
+
 def search_rule(
     data: SearchInput, effect: EffectOptions, options: RuleOptions, *, rng: np.random.Generator
 ) -> RuleFound:
@@ -116,16 +129,31 @@ def search_rule(
     NotEstimableError
         An arm has too few events for any rule; says how many would suffice.
     """
+    return estimate_rule(find_best(data, options, rng=rng), effect, rng=rng)
+
+
+def find_best(data: SearchInput, options: RuleOptions, *, rng: np.random.Generator) -> Searched:
+    """The global test and the best rule; raises as :func:`search_rule`."""
     _check(data, options)
     trial, method = _trial(data)
     rules = _candidates(data, options)
     scores = _scores(data)
-    sign = {"either": 0, "benefit": -1, "harm": 1}[options.direction] * (1 if data_sign(data, options) else -1)
+    sign = {"either": 0, "benefit": -1, "harm": 1}[options.direction] * (1 if larger_is_harm(data, options) else -1)
     found = search(
         trial, rules, scores, rng=rng, alpha=options.alpha, permutations=options.permutations, direction=sign
     )
-    found, members, others, conditions = _oriented(trial, rules, found, sign)
-    correction = correct(trial, rules, scores, found, rng=rng, worlds=options.worlds)
+    return Searched(
+        data=data, options=options, trial=trial, rules=rules, scores=scores, found=found, method=method, sign=sign
+    )
+
+
+def estimate_rule(searched: Searched, effect: EffectOptions, *, rng: np.random.Generator) -> RuleFound:
+    """Effects of the rule that was found: naive, corrected, shrunken; and how stable the rule is."""
+    data, options, trial, rules, found = (
+        searched.data, searched.options, searched.trial, searched.rules, searched.found
+    )  # fmt: skip
+    members, others, conditions = _oriented(trial, rules, found, searched.sign)
+    correction = correct(trial, rules, searched.scores, found, rng=rng, worlds=options.worlds)
     shrunken = _shrinkage(trial, rules, found)
     how: dict[str, Any] = {"strata": data.strata}
     if data.propensity is not None:
@@ -133,19 +161,18 @@ def search_rule(
     effects = rule_effects(
         data.outcome, data.treated, members, others, effect, correction=correction, shrinkage=shrunken, **how
     )
-    steady = None
-    if options.resamples:
-        steady = stability(trial, rules, found, rng=rng, resamples=options.resamples)
+    steady = stability(trial, rules, found, rng=rng, resamples=options.resamples) if options.resamples else None
     titles = {marker.column: marker.title for marker in data.markers}
     return RuleFound(
         search=found, rules=rules, conditions=conditions, text=rule_text(conditions, titles), members=members,
-        others=others, effects=effects, correction=correction, shrinkage=shrunken, stability=steady, method=method,
-        tested=tuple(int((rules.depth == d).sum()) for d in range(1, options.max_conditions + 1)),
+        others=others, effects=effects, correction=correction, shrinkage=shrunken, stability=steady,
+        method=searched.method,
+        tested=tuple(int((rules.depth == d).sum()) for d in range(1, int(rules.depth.max()) + 1)),
         top=_top(data, trial, rules, titles),
     )  # fmt: skip
 
 
-def data_sign(data: SearchInput, options: RuleOptions) -> bool:
+def larger_is_harm(data: SearchInput, options: RuleOptions) -> bool:
     """Whether a larger effect of treatment is a harm: events are, unless higher values are declared favourable."""
     return data.outcome.timed or options.favourable == "lower"
 
@@ -225,7 +252,7 @@ def _scores(data: SearchInput) -> Floats:
 
 def _oriented(
     trial: Trial, rules: Conjunctions, found: Search, sign: int
-) -> tuple[Search, Bools, Bools, tuple[Condition, ...]]:
+) -> tuple[Bools, Bools, tuple[Condition, ...]]:
     """The side of the best rule that is shown: of a single split the wanted direction, else the smaller side."""
     inside = rules.members(found.rule)
     known = np.ones(len(inside), dtype=np.bool_)
@@ -234,12 +261,12 @@ def _oriented(
         known &= rules.splits.known[rules.splits.marker[s]]
     conditions = rules.conditions(found.rule)
     if len(used) > 1:
-        return found, inside, known & ~inside, conditions
+        return inside, known & ~inside, conditions
     expected = trial.expected
     flip = found.z * sign < 0 if sign else float(expected[inside].sum()) > float(expected[known & ~inside].sum())
     if not flip:
-        return found, inside, known & ~inside, conditions
-    return found, known & ~inside, inside, (rules.splits.high[used[0]],)
+        return inside, known & ~inside, conditions
+    return known & ~inside, inside, (rules.splits.high[used[0]],)
 
 
 def _shrinkage(trial: Trial, rules: Conjunctions, found: Search) -> Shrinkage:
@@ -270,8 +297,3 @@ def _top(
         if len(shown) == SHOWN:
             break
     return tuple(shown)
-
-
-def markers_text(markers: Sequence[Marker]) -> str:
-    """The markers as a list for people."""
-    return ", ".join(marker.title for marker in markers)

@@ -8,7 +8,7 @@ misfit of the model stay in place; the whole search is repeated in every permuta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sums:
-    """Sums over base rows for b labellings: treated and all scores, treated and all expectations, each (rows, b or 1)."""
+    """Sums over base rows for b labellings, (rows, b or 1): scores of the treated and of all, expectations likewise."""
 
     tm: Float32
     m: Float32
@@ -76,6 +76,7 @@ class Exact:
         self.scale = np.float32(2.0 ** (24 + np.floor(-np.log2(largest))))
 
     def __call__(self, values: Floats) -> Float32:
+        """Values in whole steps of the scale."""
         return np.rint(values * self.scale).astype(np.float32)
 
     def product(self, base: Float32, values: Float32) -> Float32:
@@ -168,7 +169,8 @@ class Search:
     names : components of the global test, in order (rules by number of conditions, then ``continuous``)
     observed : (k,) maximal statistics; ``null`` (k, permutations) the same under relabelling
     limit, spread : (k,) null quantile at the component's share of alpha, and null standard deviation
-    critical : what the largest standardised exceedance must reach; ``p`` its permutation p; ``component_p`` (k,)
+    critical : what the largest standardised exceedance must reach; ``joint`` (permutations,) it under relabelling
+    p, component_p : permutation p of the largest exceedance, and (k,) of each component by itself
     depth, rule, z : the best rule, by standardised exceedance over the numbers of conditions
     best : (depths,) best rule of each number of conditions
     """
@@ -181,6 +183,7 @@ class Search:
     critical: float
     statistic: float
     p: float
+    joint: Floats
     component_p: Floats
     depth: int
     rule: int
@@ -193,6 +196,10 @@ class Search:
     def claimed(self) -> bool:
         """Whether heterogeneity is established at ``alpha``, so that a rule may be shown as such."""
         return self.p <= self.alpha
+
+    def at_level(self, alpha: float) -> Search:
+        """The same search judged at another error rate (one step of a multiple test)."""
+        return replace(self, alpha=alpha, critical=float(np.quantile(self.joint, 1.0 - alpha)))
 
     def exceedance(self, top: Floats) -> Floats:
         """Standardised exceedance (components, b) of maximal statistics over the null limits."""
@@ -265,6 +272,7 @@ def _judge(
         names=names, observed=observed, null=null, limit=limit, spread=spread,
         critical=float(np.quantile(joint, 1.0 - alpha)), statistic=float(mine.max()),
         p=float((1 + (joint >= mine.max()).sum()) / (count + 1)),
+        joint=joint,
         component_p=(1 + (null >= observed[:, None]).sum(axis=1)) / (count + 1),
         depth=depth, rule=int(at[depth - 1]), z=float(value[0] / np.sqrt(variance[0])) if variance[0] > 0 else 0.0,
         best=at, alpha=alpha, direction=direction,
