@@ -38,9 +38,7 @@ class Screening:
         words = {1: "met", 0: "not met", -1: "unknown"}
         return [
             (name, decision, deciding, texts.get(deciding, ""), *(words[int(value)] for value in states))
-            for name, decision, deciding, states in zip(
-                self.ids, self.decision, self.deciding, self.state, strict=True
-            )
+            for name, decision, deciding, states in zip(self.ids, self.decision, self.deciding, self.state, strict=True)
         ]
 
     def head(self) -> tuple[str, ...]:
@@ -99,7 +97,16 @@ def attrition(screening: Screening) -> Table:
         open_ = int((remaining & (state == -1)).sum())
         remaining &= ~fails
         rows.append(
-            (criterion.id, criterion.kind, criterion.text, before, removed, open_, int(remaining.sum()), int(fails.sum()))
+            (
+                criterion.id,
+                criterion.kind,
+                criterion.text,
+                before,
+                removed,
+                open_,
+                int(remaining.sum()),
+                int(fails.sum()),
+            )
         )
     return Table(
         name="screening.attrition",
