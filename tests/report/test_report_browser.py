@@ -90,6 +90,32 @@ def test_figures_come_alive_and_answer_the_pointer(browser: Any, report: Path) -
         assert visit.messages == []
 
 
+def test_curves_zoom_and_come_back(browser: Any, report: Path) -> None:
+    with Visit(browser, report) as visit:
+        visit.scroll_through()
+        chart = visit.page.locator("#figure-primary-km .live svg")
+        chart.scroll_into_view_if_needed()
+        line = "() => document.querySelector('#figure-primary-km .live .mark-line path').getAttribute('d')"
+        whole = visit.page.evaluate(line)
+        box = chart.bounding_box()
+        visit.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.25)
+        visit.page.mouse.wheel(0, -300)
+        visit.page.wait_for_timeout(200)
+        assert visit.page.evaluate(line) == whole, "plain scrolling must not zoom"
+        chart.scroll_into_view_if_needed()
+        box = chart.bounding_box()
+        visit.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.25)
+        visit.page.keyboard.down("Shift")
+        visit.page.mouse.wheel(0, -300)
+        visit.page.keyboard.up("Shift")
+        visit.page.wait_for_timeout(300)
+        assert visit.page.evaluate(line) != whole
+        visit.page.mouse.dblclick(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.25)
+        visit.page.wait_for_timeout(300)
+        assert visit.page.evaluate(line) == whole
+        assert visit.messages == []
+
+
 def test_live_and_static_drawings_have_the_same_frame(browser: Any, report: Path) -> None:
     with Visit(browser, report) as visit:
         visit.scroll_through()
@@ -171,6 +197,7 @@ def test_figures_can_be_saved(browser: Any, report: Path) -> None:
             if kind == "svg":
                 assert b"var(--" not in data
                 assert b"hormone therapy" in data
+                assert b"At risk" in data
             else:
                 assert len(data) > 20_000
         assert visit.messages == []

@@ -105,9 +105,9 @@ def survival_chart(curves: Sequence[Curve], layout: Layout) -> theme.Chart:
     layers += [_line(curve, axes, number) for number, curve in enumerate(curves)]
     layers += _ticks(curves)
     names = _labels(curves, layout)
-    layers += [theme.words(names, at="points", halo=True), theme.words(names, at="points")]
+    layers += [theme.words(names, at="points", halo=halo, zoomed=True) for halo in (True, False)]
     labels, counts = _numbers_at_risk(curves, layout)
-    layers += [theme.words(labels), theme.words(counts, at="times"), _pointer(curves, layout)]
+    layers += [theme.words(labels), theme.words(counts, at="times", zoomed=True), _pointer(curves, layout)]
     return alt.layer(*layers).properties(width=layout.width, height=layout.height)
 
 
@@ -164,7 +164,8 @@ def _line(curve: Curve, axes: _Axes, number: int) -> alt.Chart:
         color=theme.colour(curve.style),
         clip=True,
     )
-    return mark.encode(x=axes.x(), y=axes.y("s:Q"))
+    line = mark.encode(x=axes.x(), y=axes.y("s:Q"))
+    return line.add_params(theme.zoom()) if number == 0 else line
 
 
 def _ticks(curves: Sequence[Curve]) -> list[alt.Chart]:
@@ -204,7 +205,7 @@ def _labels_inside(curves: Sequence[Curve], layout: Layout) -> list[theme.Word]:
     order = sorted(curves, key=lambda curve: -curve.at(0.8 * right))
     gap = 0.75 * LINE / layout.height
     left = max(0.0, right - len(order[0].label) * BOLD_CHARACTER / layout.width * layout.ticks[-1])
-    start, end = order[0].step(left), order[-1].step(right)
+    start, end = order[0].step(left), order[-1].steps[-1]
     top, bottom = (start[3] or start[1]) + gap, (end[2] or end[1]) - gap
     heights = [top, max(bottom, gap)]
     if top > 1 - 0.7 * gap:

@@ -21,7 +21,7 @@ def static(spec: Any) -> Any:
     """The specification without its parameters, pointer layers and conditions: what a sheet of paper can show."""
     if isinstance(spec, Mapping):
         kept = {key: value for key, value in spec.items() if key not in ("params", "condition", "tooltip")}
-        return {key: value if key == "data" else static(value) for key, value in kept.items()}
+        return {key: value if key == "data" else static(value) for key, value in kept.items() if not _follows(value)}
     if isinstance(spec, list):
         return [
             static(entry)
@@ -29,6 +29,11 @@ def static(spec: Any) -> Any:
             if not (isinstance(entry, Mapping) and str(entry.get("name", "")).startswith(POINTER_LAYER))
         ]
     return spec
+
+
+def _follows(value: Any) -> bool:
+    """Whether a property follows the zoom, which a static drawing does not have."""
+    return isinstance(value, Mapping) and "zoom." in str(value.get("expr", ""))
 
 
 def draw(spec: Mapping[str, Any], key: str, title: str, description: str) -> str:

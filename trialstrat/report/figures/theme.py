@@ -59,12 +59,16 @@ class Word:
     dy: float = 0
 
 
-def words(entries: Sequence[Word], *, at: str = "pixels", halo: bool = False) -> alt.Chart:
+def words(entries: Sequence[Word], *, at: str = "pixels", halo: bool = False, zoomed: bool = False) -> alt.Chart:
     """One layer of text: ``at`` is ``pixels``, ``times`` (x is a value, y pixels) or ``points`` (both are values).
 
-    A ``halo`` is the same text in the colour of the paper, to be laid under text that crosses lines.
+    A ``halo`` is the same text in the colour of the paper, to be laid under text that crosses lines. ``zoomed`` text
+    goes when a zoomed axis no longer shows its place.
     """
     behind: dict[str, Any] = {"stroke": PAPER, "strokeWidth": 4, "strokeJoin": "round"} if halo else {}
+    if zoomed:
+        tests = ["inrange(datum.t, zoom.t)", *(["inrange(datum.s, zoom.s)"] if at == "points" else [])]
+        behind["opacity"] = alt.ExprRef(f"zoom.t ? ({' && '.join(tests)} ? 1 : 0) : 1")
     rows = [
         {
             "w": word.text,
@@ -94,6 +98,17 @@ def words(entries: Sequence[Word], *, at: str = "pixels", halo: bool = False) ->
     x: Any = alt.XValue(alt.ExprRef("datum.t")) if at == "pixels" else alt.X("t:Q")
     y: Any = alt.Y("s:Q") if at == "points" else alt.YValue(alt.ExprRef("datum.s"))
     return mark.encode(x=x, y=y, text=alt.Text("w:N"))
+
+
+def zoom() -> alt.Parameter:
+    """Shift and the wheel zoom, Shift and dragging move, a double click resets: plain scrolling is left alone."""
+    return alt.selection_interval(
+        name="zoom",
+        bind="scales",
+        encodings=["x", "y"],
+        zoom="wheel![event.shiftKey]",
+        translate="[pointerdown[event.shiftKey], window:pointerup] > window:pointermove!",
+    )
 
 
 Chart: TypeAlias = alt.LayerChart | alt.Chart | alt.VConcatChart | alt.FacetChart

@@ -148,7 +148,10 @@
     words(".figure-title", 32, 15, 600);
     words(".figure-subtitle", 54, 12, 400);
     let left = 20;
+    const labels = all(".panel-label", figure).map((label) => label.textContent.trim());
     drawings.forEach((drawing, i) => {
+      const label = add("text", { x: left + sizes[i][2] - 8, y: 80, "text-anchor": "end", "font-size": 12, "font-weight": 600, fill: "#1b2430", "font-family": "sans-serif" });
+      label.textContent = labels[i] ?? "";
       set(drawing, { x: left, y: 72, width: sizes[i][2], height: sizes[i][3] });
       out.append(drawing);
       left += sizes[i][2] + 20;
@@ -176,6 +179,14 @@
   };
   for (const buttons of all(".figure-buttons")) {
     buttons.hidden = false;
+    const figure = buttons.closest("figure");
+    const zooms = all('script[type="application/json"]', figure).some((data) => data.textContent.includes('"zoom"'));
+    if (zooms && wide.matches) {
+      const hint = document.createElement("span");
+      hint.className = "zoom-hint";
+      hint.textContent = "Shift + wheel zooms, Shift + drag moves, double click resets";
+      buttons.prepend(hint);
+    }
     buttons.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (button) save(button.closest("figure"), button.dataset.format);
