@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -40,24 +41,33 @@ class FrozenCriteria(Declared):
     fingerprint: str = ""
 
 
-def freeze(
-    protocol: Protocol, rule: tuple[Condition, ...], *, origin: Origin, rule_text: str, evidence: str
-) -> FrozenCriteria:
-    """Criteria as written plus the rule found in the data (an empty ``rule`` adds none), with their fingerprint.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundRule:
+    """A rule that an analysis supports: all ``conditions`` together include (or exclude) a patient."""
 
-    The rule becomes one inclusion criterion per condition, in order, ids R1, R2, ...; an unknown value leaves the
-    patient undecided, because a rule that was learned on measured values says nothing about unmeasured ones.
+    conditions: tuple[Condition, ...]
+    kind: Literal["inclusion", "exclusion"]
+    origin: Origin
+    text: str
+    evidence: str
+
+
+def freeze(protocol: Protocol, rules: tuple[FoundRule, ...]) -> FrozenCriteria:
+    """Criteria as written plus the rules found in the data, with their fingerprint.
+
+    Each rule becomes one criterion, ids R1, R2, ...; an unknown value leaves the patient undecided, because a rule
+    that was learned on measured values says nothing about unmeasured ones.
     """
     found = tuple(
         FrozenCriterion(
             id=f"R{at}",
-            kind="inclusion",
-            text=f"{rule_text} (condition {at} of {len(rule)})" if len(rule) > 1 else rule_text,
-            when=(condition,),
-            origin=origin,
-            evidence=evidence,
+            kind=rule.kind,
+            text=rule.text,
+            when=rule.conditions,
+            origin=rule.origin,
+            evidence=rule.evidence,
         )
-        for at, condition in enumerate(rule, start=1)
+        for at, rule in enumerate(rules, start=1)
     )
     written = tuple(FrozenCriterion(**criterion.model_dump()) for criterion in protocol.eligibility)
     used = {condition.column for criterion in (*written, *found) for condition in criterion.when}

@@ -13,10 +13,11 @@ from trialstrat import store
 from trialstrat.cohort.build import cohort_result, read_cohort
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.describe import describe_cohort
-from trialstrat.criteria.enrichment import Enrichment, enrich
-from trialstrat.criteria.frozen import HEAD, freeze, to_mapping
+from trialstrat.criteria.enrichment import enrich
+from trialstrat.criteria.frozen import HEAD, FoundRule, freeze, to_mapping
 from trialstrat.disclosure import protect
 from trialstrat.models.study import ModelStudy, run_models
+from trialstrat.pipeline.found_rules import predictive_rule, prognostic_rule
 from trialstrat.pipeline.gates import require_clean
 from trialstrat.pipeline.manifest import manifest, now
 from trialstrat.pipeline.progress import Progress, Silent
@@ -27,8 +28,10 @@ from trialstrat.protocol.load import LoadedProtocol, load_protocol
 from trialstrat.report.build import build_report
 from trialstrat.report.render import render
 from trialstrat.results import Estimate, Finding, StageResult
+from trialstrat.subgroups.marker_study import marker_study
 from trialstrat.subgroups.primary import primary_analysis
 from trialstrat.subgroups.risk_groups import risk_groups
+from trialstrat.subgroups.rule_study import rule_study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,34 +147,27 @@ def _analyse(
     )
     results.append(study.result)
     files: dict[str, bytes] = {}
-    rule = None
+    rules: list[FoundRule] = []
     if study.out_of_fold and study.chosen:
         progress.stage("risk groups and enrichment")
         results.append(risk_groups(cohort, study.out_of_fold[study.chosen]))
-        rule = enrich(cohort, study.out_of_fold[study.chosen], rng=generator(seeds["enrichment"]))
-        results.append(rule.result)
+        enrichment = enrich(cohort, study.out_of_fold[study.chosen], rng=generator(seeds["enrichment"]))
+        results.append(enrichment.result)
+        rules += prognostic_rule(enrichment)
         files.update(_model_files(study))
-    files[store.CRITERIA] = _criteria_text(cohort, rule).encode()
+    progress.stage("who benefits")
+    results += marker_study(cohort, rng=generator(seeds["markers"]), jobs=options.jobs)
+    predictive = rule_study(cohort, rng=generator(seeds["subgroups"]))
+    results += predictive.results
+    rules += predictive_rule(cohort, predictive)
+    frozen = freeze(cohort.protocol, tuple(rules))
+    files[store.CRITERIA] = store.yaml_text(to_mapping(frozen), HEAD).encode()
     stages = {result.stage: protect(result, minimum) for result in results}
     return stages, files
 
 
 def _model_files(study: ModelStudy) -> dict[str, bytes]:
     return {f"model/{name}": data for name, data in study.frozen.files().items()} if study.frozen else {}
-
-
-def _criteria_text(cohort: Cohort, rule: Enrichment | None) -> str:
-    evidence = ""
-    if rule is not None and rule.rule:
-        evidence = "prognostic enrichment, learned inside folds and judged on held-out patients"
-    frozen = freeze(
-        cohort.protocol,
-        rule.rule if rule is not None else (),
-        origin="prognostic_enrichment",
-        rule_text="Prognostic enrichment: " + rule.result.facts.get("rule_text", "") if rule is not None else "",
-        evidence=evidence,
-    )
-    return store.yaml_text(to_mapping(frozen), HEAD)
 
 
 def _files(
