@@ -343,7 +343,7 @@ class _Solver:
         sets = self.sets
         return sweep_coordinates(
             self.z, columns, self.residual, products, diagonal, lasso, ridge, self.unit, self.coef,
-            self.risk, self.hazard, self.step, sets.first, sets.last, sets.opens, sets.entered, sets.by_entry,
+            self.risk, self.hazard, self.step, sets.first, sets.last, sets.opens, sets.leaving, sets.by_entry,
             sets.begin, sets.end, self.scratch,
         )  # fmt: skip
 

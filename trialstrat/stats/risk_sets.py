@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trialstrat.stats.kernels.cox import exposure, risk_set_means
+from trialstrat.stats.kernels.cox import exposure, risk_set_means, risk_set_means_late
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,13 +27,18 @@ class RiskSets:
     Attributes
     ----------
     order, weight, dies, stratum : (n,)
-        Sorting permutation; case weight, whether the row is a counted death, and stratum code of sorted rows.
+        Sorting permutation; case weight (0 for a row at risk at no event time), whether the row is a counted death,
+        and stratum code of sorted rows.
     begin, end : (n,)
         A row lives through the groups ``begin`` to ``end`` (exclusive).
     time, group_stratum, first, deaths, last, opens : (g,)
         Per group: time, stratum code, first row, number of deaths, end of the stratum's rows, first of its stratum.
-    entered, by_entry : (g, 2), (m,)
-        Rows by descending entry and the part of them that leaves the risk set at each group.
+    by_entry, leaving : (m,), (g, 2)
+        Rows by descending entry, and the part of them that leaves the risk set on the way from the later group to this
+        one; empty without delayed entry.
+    origin, entry_rank, entered : (g,), (n,), (g,)
+        First row of the group's stratum; place of a row in the order of entry of its stratum; how many rows of the
+        stratum have entered before the group's time. Only with delayed entry.
     step : (g + 1,)
         First step of each group.
     share, mass, group_of_step : (s,)
@@ -52,8 +57,11 @@ class RiskSets:
     deaths: Ints
     last: Ints
     opens: Bools
-    entered: Ints
     by_entry: Ints
+    leaving: Ints
+    origin: Ints
+    entry_rank: Ints
+    entered: Ints
     step: Ints
     share: Floats
     mass: Floats
@@ -69,10 +77,11 @@ class RiskSets:
         steps = self.share.shape[0]
         denominator = np.empty(steps)
         mean = np.empty((steps, x.shape[1]))
-        risk_set_means(
-            x, risk, self.first, self.deaths, self.last, self.entered, self.by_entry, self.step, self.share,
-            denominator, mean,
-        )  # fmt: skip
+        arguments = (x, risk, self.first, self.deaths, self.last, self.step, self.share, denominator, mean)
+        if self.by_entry.size == 0:
+            risk_set_means(*arguments)
+        else:
+            risk_set_means_late(*arguments, self.origin, self.entry_rank, self.entered)
         return denominator, mean
 
     def exposure(self, increment: Floats) -> Floats:
@@ -108,33 +117,46 @@ def risk_sets(
     before = np.cumsum(opening & dies)
     base = np.searchsorted(group_stratum, s, side="left")
     end = np.maximum(before, base)
-    begin, by_entry, entered = base.copy(), np.zeros(0, dtype=np.int64), np.zeros((first.shape[0], 2), dtype=np.int64)
+    begin, by_entry, leaving = base.copy(), np.zeros(0, dtype=np.int64), np.zeros((first.shape[0], 2), dtype=np.int64)
     if entry is not None:
-        begin, by_entry, entered = _entries(entry[order], s, group_time, group_stratum)
+        begin, by_entry, leaving = _entries(entry[order], s, group_time, group_stratum)
+    last = np.searchsorted(s, group_stratum, side="right")
+    # a row that sees no event time would only blur the sums it enters and leaves again
+    weight = np.where(end > begin, weight, 0.0)
     step, share, mass = _steps(np.where(dies, weight, 0.0), first, deaths, ties)
     return RiskSets(
         order=order, weight=weight, dies=dies, stratum=s, begin=begin, end=end,
         time=group_time, group_stratum=group_stratum, first=first, deaths=deaths,
-        last=np.searchsorted(s, group_stratum, side="right"), opens=opens, entered=entered, by_entry=by_entry,
+        last=last, opens=opens, by_entry=by_entry, leaving=leaving,
+        origin=np.searchsorted(s, group_stratum, side="left"), entry_rank=_entry_rank(by_entry, s),
+        entered=last - leaving[:, 1],
         step=step, share=share, mass=mass, group_of_step=np.repeat(np.arange(first.shape[0]), np.diff(step)),
     )  # fmt: skip
 
 
 def _entries(entry: Floats, stratum: Ints, group_time: Floats, group_stratum: Ints) -> tuple[Ints, Ints, Ints]:
-    """First group after each row's entry; rows by descending entry; which of them leave at each group."""
+    """First group after each row's entry; rows by descending entry; the range of them that leaves at each group."""
     n, groups = entry.shape[0], group_time.shape[0]
     begin = np.empty(n, dtype=np.int64)
     by_entry = np.lexsort((-entry, stratum))
-    entered = np.zeros((groups, 2), dtype=np.int64)
+    leaving = np.zeros((groups, 2), dtype=np.int64)
     for code in np.unique(stratum):
         rows = slice(*np.searchsorted(stratum, [code, code + 1]))
         own = slice(*np.searchsorted(group_stratum, [code, code + 1]))
         begin[rows] = own.start + np.searchsorted(group_time[own], entry[rows], side="right")
         descending = -entry[by_entry[rows]]
         gone = rows.start + np.searchsorted(descending, -group_time[own], side="right")
-        entered[own, 1] = gone
-        entered[own, 0] = np.append(gone[1:], rows.start)
-    return begin, by_entry, entered
+        leaving[own, 1] = gone
+        leaving[own, 0] = np.append(gone[1:], rows.start)
+    return begin, by_entry, leaving
+
+
+def _entry_rank(by_entry: Ints, stratum: Ints) -> Ints:
+    """Place of each row in the ascending order of entry of its stratum; empty without delayed entry."""
+    rank = np.empty(by_entry.shape[0], dtype=np.int64)
+    if by_entry.shape[0]:
+        rank[by_entry] = np.searchsorted(stratum, stratum[by_entry], side="right") - 1 - np.arange(by_entry.shape[0])
+    return rank
 
 
 def _steps(dying: Floats, first: Ints, deaths: Ints, ties: Ties) -> tuple[Ints, Floats, Floats]:

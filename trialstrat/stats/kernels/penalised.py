@@ -60,7 +60,7 @@ def curvature_product(
     first: np.ndarray,
     last: np.ndarray,
     opens: np.ndarray,
-    entered: np.ndarray,
+    leaving: np.ndarray,
     by_entry: np.ndarray,
     begin: np.ndarray,
     end: np.ndarray,
@@ -81,7 +81,7 @@ def curvature_product(
             running = 0.0
         for i in range(first[g], reached):
             running += risk[i] * v[i]
-        for at in range(entered[g, 0], entered[g, 1]):
+        for at in range(leaving[g, 0], leaving[g, 1]):
             running -= risk[by_entry[at]] * v[by_entry[at]]
         reached = first[g]
         total[g] = running * step[g]
@@ -114,7 +114,7 @@ def sweep_coordinates(
     first: np.ndarray,
     last: np.ndarray,
     opens: np.ndarray,
-    entered: np.ndarray,
+    leaving: np.ndarray,
     by_entry: np.ndarray,
     begin: np.ndarray,
     end: np.ndarray,
@@ -135,7 +135,7 @@ def sweep_coordinates(
             continue
         if diagonal[at] < 0.0:
             curvature_product(
-                z[j], risk, hazard, step, first, last, opens, entered, by_entry, begin, end, total, products[at]
+                z[j], risk, hazard, step, first, last, opens, leaving, by_entry, begin, end, total, products[at]
             )
             diagonal[at] = max(dot(z[j], products[at]), 0.0)
         bend = diagonal[at] + ridge[j]
