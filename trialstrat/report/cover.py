@@ -25,6 +25,8 @@ MOST_LIMITS = 3
 NARROW_WIDTH = 280
 #: Below this agreement between the folds' rules and the final one, the rule's instability is a limit of page one.
 UNSTABLE = 0.8
+#: Names of arms from here on stand above their numbers at risk; the curves give up the room.
+LONG_NAME = 24
 PLACES = {"inside": "Inside the criteria", "outside": "Outside the criteria"}
 
 
@@ -178,6 +180,7 @@ def _panels(context: Context, sources: list[tuple[str, Source]], title: str) -> 
     panels: list[Panel] = []
     views: list[TableView] = []
     single = len(sources) == 1
+    long_names = max((len(context.arm_label(arm)) for arm in context.arm_names), default=0) > LONG_NAME
     by = " by arm" if context.pairs else ""
     for number, (side, source) in enumerate(sources):
         shown = curves(source, context.arm_order, context.minimum_cell)
@@ -187,7 +190,7 @@ def _panels(context: Context, sources: list[tuple[str, Source]], title: str) -> 
             value_title=context.free.capitalize(),
             unit=context.unit,
             width=440 if single else 232,
-            height=180 if single else 150,
+            height=180 if single else 128 if long_names else 150,
             measures=("At risk",),
             horizon=context.horizon,
             label_inside=len(shown) <= 2,

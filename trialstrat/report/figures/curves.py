@@ -208,8 +208,8 @@ def _labels_inside(curves: Sequence[Curve], layout: Layout) -> list[theme.Word]:
     start, end = order[0].step(left), order[-1].steps[-1]
     top, bottom = (start[3] or start[1]) + gap, (end[2] or end[1]) - gap
     heights = [top, max(bottom, gap)]
-    if top > 1 - 0.7 * gap:
-        heights = [bottom, bottom - LINE / layout.height] if len(order) > 1 else [bottom]
+    if top > 1 - 0.25 * gap:
+        heights = [max(bottom, 2.4 * gap), max(bottom - LINE / layout.height, gap)] if len(order) > 1 else [bottom]
     return [
         theme.Word(text=curve.label, x=right, y=height, fill=theme.ink(curve.style), align="right", bold=True)
         for curve, height in zip(order, heights, strict=False)
