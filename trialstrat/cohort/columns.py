@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trialstrat.cohort.readers.table import floats_of_text
 from trialstrat.cohort.rules import visible
 from trialstrat.protocol.model import Value
 
@@ -19,7 +20,7 @@ MISSING, UNMATCHED = -2, -1
 #: Larger magnitudes are placeholders or faults, and their squares overflow.
 LARGEST = 1e30
 
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _KINDS = {
     "with thousands signs": re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?"),
     "with a decimal comma": re.compile(r"[-+]?\d*,\d+"),
@@ -27,7 +28,7 @@ _KINDS = {
     "numbers with a unit": re.compile(r"[-+]?\d+([.,]\d+)?\s*[A-Za-zµ%/][\w%/^*. ]*"),
     "infinite": re.compile(r"[-+]?inf(inity)?", re.IGNORECASE),
 }
-_WHOLE = re.compile(r"(-?\d+)\.0*")
+_WHOLE = re.compile(r"(-?[0-9]+)\.0*")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -76,18 +77,14 @@ def numbers(series: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     elif not _textual(series):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
         return values, np.zeros(len(values), dtype=bool)
-    # pandas knows the C parser, which is fast, and a few words that are no numbers here
-    values = np.array(pd.to_numeric(series.to_numpy(object, na_value=None), errors="coerce"), dtype=np.float64)
-    doubtful = ~np.isfinite(values)
-    if doubtful.any():
-        doubtful &= ~is_missing(series)
-    bad = doubtful.copy()
-    for at in np.flatnonzero(doubtful):
-        parsed = number(str(series.iloc[at]))
-        if parsed is not None:
-            values[at], bad[at] = parsed, False
-    values[bad] = np.nan
-    return values, bad
+    text = series if isinstance(series.dtype, pd.StringDtype) else as_text(series)
+    quick = floats_of_text(text)
+    if quick is not None:
+        return quick, np.zeros(len(quick), dtype=bool)
+    missing = is_missing(text)
+    parsed = [None if absent else number(str(cell)) for cell, absent in zip(text, missing, strict=True)]
+    values = np.array([np.nan if value is None else value for value in parsed], dtype=np.float64)
+    return values, np.isnan(values) & ~missing
 
 
 def match(series: pd.Series, declared: Sequence[Value]) -> NDArray[np.int64]:

@@ -38,7 +38,8 @@ class RawTable:
 
     ``frame`` has a default index and text columns: the cell as written, ``""`` for an empty field, NA where the
     format itself says missing. ``lines`` (n,) is the line (or record) of each row in the file; ``file`` the name
-    shown to people; ``labels`` the column labels that the format carries.
+    shown to people; ``labels`` the column labels that the format carries, ``levels`` the labels of its codes by
+    column.
     """
 
     frame: pd.DataFrame
@@ -49,6 +50,7 @@ class RawTable:
     origin: Literal["file", "dataset"] = "file"
     findings: tuple[Finding, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def text_frame(names: Sequence[str], columns: Sequence[Any]) -> pd.DataFrame:
@@ -85,6 +87,13 @@ def float_columns(frame: pd.DataFrame, missing: Sequence[str]) -> tuple[pd.DataF
     return block, [name for name in names if name not in kept]
 
 
+def floats_of_text(series: pd.Series) -> NDArray[np.float64] | None:
+    """The numbers of a text column, nan where missing or blank; None when any other cell is no finite number."""
+    return _floats(
+        _without_codes(pa.array(series.array, type=pa.large_string()), pa.array([""], type=pa.large_string()))
+    )
+
+
 def _without_codes(cells: pa.Array | pa.ChunkedArray, codes: pa.Array) -> pa.Array | pa.ChunkedArray:
     trimmed = pc.utf8_trim_whitespace(cells.cast(pa.large_string()))
     return pc.if_else(pc.is_in(trimmed, value_set=codes), None, trimmed)
@@ -96,7 +105,8 @@ def _floats(cells: pa.Array | pa.ChunkedArray) -> NDArray[np.float64] | None:
         values = cells.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
-    out = np.asarray(values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy())
+    # a copy: what Arrow hands out is read-only
+    out = np.array(values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy())
     known = np.asarray(cells.is_valid())
     return out if np.isfinite(out[known]).all() else None
 

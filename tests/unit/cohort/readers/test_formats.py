@@ -225,7 +225,7 @@ def test_names_of_packaged_data_sets(tmp_path):
         (b"\xd0\xcf\x11\xe0" + b"\0" * 600, "an old Excel workbook"),
         (b"%PDF-1.7\n", "a PDF"),
         (b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a 'b'>]><a/>", "an XML file"),
-        (b"<stata_dta><header>", "a Stata file"),
+        (b"\x89HDF\r\n", "an HDF5 file"),
         (b"SQLite format 3\0", "an SQLite database"),
     ],
 )
