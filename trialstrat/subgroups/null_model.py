@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +18,16 @@ Floats = NDArray[np.float64]
 
 #: Ridge penalty on standardised main effects, in units of the log-likelihood.
 RIDGE = 2.0
+UNPENALISED = 1e-8
 _STEPS = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NullFit:
     """What each patient contributes to the score of a treatment effect: ``residual`` and ``expected`` (n,).
+
+    ``prognosis`` (n,) is the linear predictor of the main effects (with intercept where there is one) under control,
+    ``effect`` that of treatment in everybody.
 
     For times: martingale residuals and expected events (of the cause of interest); for binary outcomes y - p and
     p (1 - p); for continuous ones residual and 1, both over the residual variance. The effect of treatment in any
@@ -32,6 +36,8 @@ class NullFit:
 
     residual: Floats
     expected: Floats
+    prognosis: Floats
+    effect: float
     method: str
 
 
@@ -84,35 +90,50 @@ def null_fit(outcome: ShownOutcome, treated: NDArray[np.int64], Z: Floats, weigh
     Therneau, Grambsch & Fleming (1990), Biometrika 77:147 (martingale residuals). Verweij & van Houwelingen (1994),
     Stat Med 13:2427 (ridge Cox).
     """
-    X = np.column_stack([treated.astype(np.float64) - treated.mean(), Z])
-    penalty = np.concatenate([[1e-8], np.full(Z.shape[1], RIDGE)])
-    weight = np.ones(len(treated)) if weights is None else weights
+    arm = treated.astype(np.float64)
+    weight = np.ones(len(arm)) if weights is None else weights
     if outcome.time is not None:
-        hazard = CoxSums(outcome.time, outcome.of_interest, outcome.entry, weight)
-        coef = _newton(lambda b: hazard.derivatives(X, b), penalty)
-        expected = hazard.expected(X @ coef)
-        return NullFit(
-            residual=outcome.of_interest - expected, expected=expected, method="Cox model with ridge main effects"
-        )
+        return _times(outcome, outcome.time, np.column_stack([arm, Z]), weight)
+    A = np.column_stack([np.ones(len(arm)), arm, Z])
+    penalty = np.concatenate([[UNPENALISED, UNPENALISED], np.full(Z.shape[1], RIDGE)])
     if outcome.value is not None and outcome.kind == "continuous":
-        A = np.column_stack([np.ones(len(X)), X])
-        W = weight[:, None] * A
-        coef = np.linalg.solve(W.T @ A + np.diag(np.concatenate([[0.0], penalty])), W.T @ outcome.value)
-        rest = outcome.value - A @ coef
-        variance = float(np.average(rest**2, weights=weight))
-        return NullFit(
-            residual=rest / variance, expected=np.full(len(rest), 1.0 / variance),
-            method="linear model with ridge main effects",
-        )  # fmt: skip
-    A = np.column_stack([np.ones(len(X)), X])
-    y = outcome.of_interest.astype(np.float64)
+        return _values(outcome.value, A, penalty, weight)
+    return _binary(outcome.of_interest.astype(np.float64), A, penalty, weight)
 
-    def logistic(b: Floats) -> tuple[Floats, Floats]:
+
+def _times(outcome: ShownOutcome, time: Floats, X: Floats, weight: Floats) -> NullFit:
+    hazard = CoxSums(time, outcome.of_interest, outcome.entry, weight)
+    penalty = np.concatenate([[UNPENALISED], np.full(X.shape[1] - 1, RIDGE)])
+    coef = _newton(lambda b: hazard.derivatives(X, b), penalty)
+    expected = hazard.expected(X @ coef)
+    return NullFit(
+        residual=outcome.of_interest - expected, expected=expected, prognosis=X[:, 1:] @ coef[1:],
+        effect=float(coef[0]), method="Cox model with ridge main effects",
+    )  # fmt: skip
+
+
+def _values(value: Floats, A: Floats, penalty: Floats, weight: Floats) -> NullFit:
+    W = weight[:, None] * A
+    coef = np.linalg.solve(W.T @ A + np.diag(penalty), W.T @ value)
+    rest = value - A @ coef
+    variance = float(np.average(rest**2, weights=weight)) or 1.0
+    return NullFit(
+        residual=rest / variance, expected=np.full(len(rest), 1.0 / variance),
+        prognosis=A @ coef - A[:, 1] * coef[1], effect=float(coef[1]), method="linear model with ridge main effects",
+    )  # fmt: skip
+
+
+def _binary(y: Floats, A: Floats, penalty: Floats, weight: Floats) -> NullFit:
+    def derivatives(b: Floats) -> tuple[Floats, Floats]:
         p = expit(A @ b)
         return A.T @ (weight * (y - p)), (A * (weight * p * (1 - p))[:, None]).T @ A
 
-    risk = expit(A @ _newton(logistic, np.concatenate([[1e-8], penalty])))
-    return NullFit(residual=y - risk, expected=risk * (1 - risk), method="logistic model with ridge main effects")
+    coef = _newton(derivatives, penalty)
+    risk = expit(A @ coef)
+    return NullFit(
+        residual=y - risk, expected=risk * (1 - risk), prognosis=A @ coef - A[:, 1] * coef[1],
+        effect=float(coef[1]), method="logistic model with ridge main effects",
+    )  # fmt: skip
 
 
 class CoxSums:
@@ -143,6 +164,10 @@ class CoxSums:
         cumulative = np.concatenate([[0.0], np.cumsum(hazard)])
         return (cumulative[self.last] - cumulative[self.first]) * risk
 
+    def cumulative(self, score: Floats) -> Floats:
+        """Cumulative baseline hazard just after each event time ``at`` (k,), given the linear predictor."""
+        return np.cumsum(self.died / self._at_risk((np.exp(score) * self.weight)[:, None])[:, 0])
+
     def derivatives(self, X: Floats, coef: Floats) -> tuple[Floats, Floats]:
         """Gradient (p,) and information (p, p) of the log partial likelihood."""
         risk = np.exp(X @ coef) * self.weight
@@ -154,7 +179,7 @@ class CoxSums:
         return X.T @ (self.event - expected), information
 
 
-def _newton(derivatives, penalty: Floats) -> Floats:
+def _newton(derivatives: Callable[[Floats], tuple[Floats, Floats]], penalty: Floats) -> Floats:
     """Maximise a penalised log-likelihood from 0; steps are cut to length 2 so that none overshoots."""
     coef = np.zeros(len(penalty))
     for _ in range(_STEPS):

@@ -96,7 +96,7 @@ def rule_study(cohort: Cohort, *, rng: np.random.Generator, options: RuleOptions
     outcome = shown_outcome(cohort)
     if not reason:
         try:
-            compared = _searches(cohort, outcome, markers, options, rng)
+            compared = _searches(cohort, markers, options, rng)
         except (NotEstimableError, InvalidInputError) as error:
             reason = error.messages[0]
     if reason:
@@ -181,14 +181,18 @@ def search_frame(cohort: Cohort, markers: Sequence[Marker]) -> pd.DataFrame:
     return pd.DataFrame(parts)
 
 
-def _searches(
-    cohort: Cohort, outcome: ShownOutcome, markers: tuple[Marker, ...], options: RuleOptions, rng: np.random.Generator
-) -> list[_Compared]:
-    frame = search_frame(cohort, markers)
+def search_inputs(cohort: Cohort, markers: tuple[Marker, ...]) -> list[tuple[Comparison, SearchInput]]:
+    """What is searched for each treatment against the control, with the patients analysed as the comparison's rows.
+
+    Raises
+    ------
+    NotEstimableError
+        The propensity of observational arms cannot be estimated.
+    """
+    frame, outcome, arms = search_frame(cohort, markers), shown_outcome(cohort), cohort.protocol.arms
     out = []
-    for number, comparison in enumerate(comparisons(cohort), start=1):
+    for comparison in comparisons(cohort):
         rows, scores = comparison.rows, None
-        arms = cohort.protocol.arms
         if arms is not None and arms.allocation == "observational":
             coding = code_covariates(cohort, arms.confounders)
             rows = rows & coding.known
@@ -204,9 +208,19 @@ def _searches(
             strata=None if cohort.strata is None else cohort.strata[rows],
             propensity=scores,
         )
-        searched = find_best(data, options, rng=rng)
-        out.append(_Compared(comparison=comparison, rows=rows, searched=searched, number=number))
+        out.append((replace(comparison, rows=rows), data))
     return out
+
+
+def _searches(
+    cohort: Cohort, markers: tuple[Marker, ...], options: RuleOptions, rng: np.random.Generator
+) -> list[_Compared]:
+    return [
+        _Compared(
+            comparison=comparison, rows=comparison.rows, searched=find_best(data, options, rng=rng), number=number
+        )
+        for number, (comparison, data) in enumerate(search_inputs(cohort, markers), start=1)
+    ]
 
 
 def _part(outcome: ShownOutcome, rows: Bools) -> ShownOutcome:
