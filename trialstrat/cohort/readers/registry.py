@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from trialstrat.cohort.readers import arff, delimited, excel, packaged, parquet, sas
+from trialstrat.cohort.readers import (
+    arff,
+    dataset_json,
+    delimited,
+    excel,
+    maf,
+    packaged,
+    parquet,
+    sas,
+    spss,
+    stata,
+)
 from trialstrat.cohort.readers.locate import locate, read_payload
 from trialstrat.cohort.readers.table import Payload, RawTable
 from trialstrat.cohort.rules import RefusedError, finding
@@ -14,12 +26,18 @@ from trialstrat.protocol.model import Source
 #: Formats that are known but not read here, by their first bytes.
 _KNOWN_OTHERS = (
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)"),
-    (b"$FL2", "an SPSS file"),
-    (b"<stata_dta>", "a Stata file"),
     (b"%PDF", "a PDF"),
     (b"\x89HDF", "an HDF5 file"),
     (b"<?xml", "an XML file"),
     (b"SQLite format 3", "an SQLite database"),
+)
+#: Formats that need nothing declared: (is it this one?, its reader), asked in this order.
+_BY_CONTENT: tuple[tuple[Callable[[bytes], bool], Callable[[Payload], RawTable]], ...] = (
+    (arff.is_arff, arff.read_arff),
+    (stata.is_stata, stata.read_stata),
+    (spss.is_spss, spss.read_spss),
+    (dataset_json.is_dataset_json, dataset_json.read_dataset_json),
+    (maf.is_maf, maf.read_maf),
 )
 
 
@@ -75,8 +93,9 @@ def _read(payload: Payload, source: Source) -> RawTable:
         return sas.read_sas7bdat(payload, source)
     if excel.is_workbook(data):
         return excel.read_excel(payload, source)
-    if arff.is_arff(data):
-        return arff.read_arff(payload)
+    reader = next((read for recognised, read in _BY_CONTENT if recognised(data)), None)
+    if reader is not None:
+        return reader(payload)
     other = next((name for mark, name in _KNOWN_OTHERS if data.startswith(mark)), None)
     if other is not None:
         raise RefusedError(finding("E-FILE-FORMAT", source=payload.name, detail=f"this is {other}"))
