@@ -17,6 +17,7 @@ from trialstrat.cohort.readers import (
     sas,
     spss,
     stata,
+    vcf,
 )
 from trialstrat.cohort.readers.locate import locate, read_payload
 from trialstrat.cohort.readers.table import Payload, RawTable
@@ -38,6 +39,7 @@ _BY_CONTENT: tuple[tuple[Callable[[bytes], bool], Callable[[Payload], RawTable]]
     (spss.is_spss, spss.read_spss),
     (dataset_json.is_dataset_json, dataset_json.read_dataset_json),
     (maf.is_maf, maf.read_maf),
+    (vcf.is_vcf, vcf.read_vcf),
 )
 
 
