@@ -103,7 +103,8 @@ class Engine:
     """How one kind of model is fitted, and what is searched.
 
     ``path(training, params, seed)`` fits every point; ``refit(training, params, point, seed)`` only the one at position
-    ``point``, with the same result as picking it. ``floor(p)`` is the smallest number of training events at which the
+    ``point``, with the same result as picking it. ``final`` fits the model of an outer fold where that is another
+    program for the same model (None: ``refit``). ``floor(p)`` is the smallest number of training events at which the
     engine is used with p features. ``point_name`` says what the points of the path are, empty without a path.
     """
 
@@ -113,6 +114,7 @@ class Engine:
     path: Callable[[Training, Mapping[str, float], int], Path]
     refit: Callable[[Training, Mapping[str, float], int, int], Model]
     floor: Callable[[int], int]
+    final: Callable[[Training, Mapping[str, float], int, int], Model] | None = None
     point_name: str = ""
 
 

@@ -107,7 +107,8 @@ def fit_fold(task: FoldTask) -> FoldFit:
 def fit_outer(task: FoldTask, tuned: Tuned) -> Model:
     """The model of the fold: the tuned settings on the whole training part."""
     training = _training(task, task.data.outer, task.settings)
-    return ENGINES[task.engine].refit(training, tuned.params, tuned.point, trial_seed(task.seed, FINAL))
+    engine = ENGINES[task.engine]
+    return (engine.final or engine.refit)(training, tuned.params, tuned.point, trial_seed(task.seed, FINAL))
 
 
 def _training(task: FoldTask, split: Split, settings: dict[str, Any]) -> Training:

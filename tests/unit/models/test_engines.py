@@ -191,17 +191,40 @@ def test_penalised_cox_equals_scikit_survival() -> None:
     assert np.allclose(model.survival(X, TIMES), curves, rtol=0, atol=1e-9)
 
 
-def test_weibull_equals_lifelines() -> None:
+@pytest.mark.parametrize("point", [0, 3, len(PENALTIES) - 1])
+def test_weibull_equals_lifelines(point: int) -> None:
+    """The final model is lifelines' own; the search's Newton steps reach the same maximum."""
     import pandas as pd
     from lifelines import WeibullAFTFitter
 
     data, X = training(), new_patients()
-    model = ENGINES["weibull_aft"].path(data, {}, 0).pick(1)
     names = [f"x{j}" for j in range(4)]
-    frame = pd.DataFrame(data.X, columns=pd.Index(names)).assign(time=data.time, event=data.event)
-    fitted = WeibullAFTFitter(penalizer=PENALTIES[1]).fit(frame, "time", "event")
-    expected = fitted.predict_survival_function(pd.DataFrame(X, columns=pd.Index(names)), times=TIMES).to_numpy().T
-    assert np.allclose(model.survival(X, TIMES), expected, rtol=0, atol=2e-5)
+    unit = np.median(data.time)
+    frame = pd.DataFrame(data.X, columns=pd.Index(names)).assign(time=data.time / unit, event=data.event)
+    options = {"ftol": 1e-12, "maxiter": 1000}
+    fitted = WeibullAFTFitter(penalizer=PENALTIES[point]).fit(frame, "time", "event", fit_options=options)
+    new = pd.DataFrame(X, columns=pd.Index(names))
+    expected = fitted.predict_survival_function(new, times=TIMES / unit).to_numpy().T
+    final = ENGINES["weibull_aft"].final
+    assert final is not None
+    assert np.allclose(final(data, {}, point, 0).survival(X, TIMES), expected, rtol=0, atol=1e-9)
+    searched = ENGINES["weibull_aft"].path(data, {}, 0).pick(point)
+    assert np.allclose(searched.survival(X, TIMES), expected, rtol=0, atol=2e-6)
+
+
+def test_weibull_search_is_at_a_maximum() -> None:
+    from trialstrat.models.aft import _derivatives, _newton
+
+    data = training()
+    design = np.column_stack([data.X, np.ones(150)])
+    event = data.event.astype(float)
+    at = _newton(data.X, np.log(data.time), event, 0.01, np.zeros(6))
+    gradient, hessian = _derivatives(design, np.log(data.time), event, at)
+    ridge = np.append(0.01 * data.X.var(axis=0, ddof=1), [0.0, 0.01])
+    assert np.abs(gradient + ridge * at).max() < 1e-8
+    step = 1e-6 * np.eye(6)
+    numeric = [(_derivatives(design, np.log(data.time), event, at + h)[0] - gradient) / 1e-6 for h in step]
+    assert np.allclose(np.array(numeric), hessian, rtol=1e-4, atol=1e-5)
 
 
 def test_plain_cox_equals_the_survival_package_form() -> None:
