@@ -26,6 +26,8 @@ SMALLEST_ALPHA = 1e-3
 #: The automatic path ends when a step explains less than this share more of the log-likelihood.
 NEGLIGIBLE_GAIN = 1e-5
 MAX_ROUNDS = 200
+#: Share of the mismatch left by a round above which the curvature is made anew.
+STALE = 0.2
 #: Share of the first pass's mismatch to which a quadratic approximation is solved.
 INNER_GOAL = 0.05
 #: Passes between two extrapolations.
@@ -289,12 +291,15 @@ class _Solver:
         finite = lam if np.isfinite(lam) else 0.0
         lasso, ridge = finite * self.lasso, finite * self.ridge
         products = np.empty((columns.size, self.residual.size), dtype=np.float32)
+        diagonal = np.full(columns.size, -1.0)
         height = self.objective(self.coef, finite)
-        mended = 0.0
+        mended = np.inf
         for _ in range(MAX_ROUNDS):
-            diagonal = np.full(columns.size, -1.0)
-            start = self.coef.copy()
+            start, before = self.coef.copy(), mended
             mended = self._pass(columns, products, diagonal, lasso, ridge)
+            if mended > STALE * before:
+                # the gradient is always exact; the curvature may lag behind as long as the rounds converge fast
+                diagonal[:] = -1.0
             if mended > self.tolerance:
                 self._descend(columns, products, diagonal, lasso, ridge, mended)
             height = self._accept(start, height, finite)
