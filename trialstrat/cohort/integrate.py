@@ -99,10 +99,9 @@ def join(
 
 
 def _taken(frame: pd.DataFrame, taken: NDArray[np.intp]) -> pd.DataFrame:
-    """Rows in the order of the patients, None where a patient is absent: never zero."""
-    out = frame.iloc[np.maximum(taken, 0)].reset_index(drop=True)
-    absent = taken < 0
-    return out.where(~absent[:, None], None) if absent.any() else out
+    """Rows in the order of the patients, missing where a patient is absent: never zero."""
+    # -1 is no label of the default index: reindexing leaves those rows without values
+    return frame.reset_index(drop=True).reindex(taken).reset_index(drop=True)
 
 
 def _side_by_side(

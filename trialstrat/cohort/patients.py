@@ -46,7 +46,7 @@ def read_patients(path: Path, variables: Sequence[Variable], id_column: str) -> 
     ready = prepare(source, read_file(path, source), {entry.column for entry in variables}, kept)
     joined, _, _, found = join([ready], _MINIMUM_CELL)
     missing = [
-        missing_column(entry.column, list(joined.frame.columns), path.name)
+        missing_column(entry.column, joined.found, path.name)
         for entry in variables
         if entry.column not in joined.frame and entry.column != id_column
     ]

@@ -105,7 +105,7 @@ def _missing_columns(source: Source, before: pd.DataFrame, after: pd.DataFrame, 
 
 def missing_column(name: str, present: Sequence[str] | pd.Index, file: str) -> Finding:
     """The finding of a column that is not there, with the nearest name."""
-    near = difflib.get_close_matches(name, [str(entry) for entry in present], n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, [str(entry) for entry in present], n=1, cutoff=0.77)
     folded = [str(entry) for entry in present if str(entry).casefold() == name.casefold()]
     guess = folded or near
     shown = ", ".join(visible(str(entry)) for entry in present[:10]) + (", …" if len(present) > 10 else "")

@@ -175,7 +175,6 @@ RULES: dict[str, Rule] = {
         ("E-MARKERS-NONE", "no numeric marker in this block", "Correct source: or prefix: of the block"),
         # criteria
         ("N-CRITERION-NONE", "no patient is left after this criterion", "Check its conditions and units"),
-        ("W-CRITERION-UNKNOWN", "cannot be judged: a value is missing", "Decide with unknown: include or exclude"),
     )
 }
 

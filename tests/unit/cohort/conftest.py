@@ -82,3 +82,59 @@ def nasty() -> Path:
     if not NASTY.is_dir():
         pytest.skip("the shared nasty files are not beside this checkout")
     return NASTY
+
+
+#: A study of no arms on small files written by a test.
+SMALL: dict[str, Any] = {
+    "trialstrat": 1,
+    "id": "small",
+    "title": "A small cohort",
+    "question": "Who is at risk?",
+    "sources": [{"name": "cohort", "file": "cohort.csv", "id": "ID"}],
+    "endpoints": [
+        {
+            "name": "os",
+            "label": "Overall survival",
+            "time": "T",
+            "unit": "months",
+            "event": {"column": "E", "events": [1], "censored": [0]},
+        }
+    ],
+    "estimand": {"population": "everybody", "treatment": "none", "endpoint": "os"},
+    "analysis": {"minimum_events": 1},
+    "disclosure": {"minimum_cell": 5},
+}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Callable[..., LoadedProtocol]:
+    """``small(files, **changes)``: the small study on files given as text by name (a string is cohort.csv)."""
+
+    def build(files: str | dict[str, str], **changes: Any) -> LoadedProtocol:
+        written = {"cohort.csv": files} if isinstance(files, str) else files
+        for name, text in written.items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        study = merged(copy.deepcopy(SMALL), changes)
+        return LoadedProtocol(
+            protocol=Protocol.model_validate(study), path=tmp_path / "small.yaml", sha256="0" * 64, lines={}
+        )
+
+    return build
+
+
+def table(**columns: list[Any]) -> str:
+    """CSV text of columns; ids, times of 5, 6, ... months and alternating events are added where they are absent."""
+    n = max(len(values) for values in columns.values())
+    rest = {"ID": [f"p{at:03d}" for at in range(n)], "T": list(range(5, n + 5)), "E": [at % 2 for at in range(n)]}
+    full = {**{key: value for key, value in rest.items() if key not in columns}, **columns}
+    rows = [",".join("" if cell is None else f'"{cell}"' for cell in row) for row in zip(*full.values(), strict=True)]
+    return "\n".join([",".join(f'"{name}"' for name in full), *rows]) + "\n"
+
+
+def codes(findings: Any) -> dict[str, tuple[str, int | None, int | None, tuple[int, ...]]]:
+    """Findings but notes, as code -> column, bad, total, lines."""
+    return {
+        entry.code: (entry.column, entry.bad, entry.total, entry.lines)
+        for entry in findings
+        if entry.severity != "note"
+    }
