@@ -14,7 +14,7 @@ from trialstrat.models.study import run_models
 
 DATA_SETS = 20
 PATIENTS = 400
-MODELS: dict[str, Any] = {"outer_folds": 5, "inner_folds": 3, "trials": 6, "trees": 40, "screen_to": 10, "bootstrap": 0}
+MODELS: dict[str, Any] = {"outer_folds": 5, "inner_folds": 3, "trials": 4, "trees": 30, "screen_to": 8, "bootstrap": 0}
 
 
 def noise(seed: int) -> Cohort:
