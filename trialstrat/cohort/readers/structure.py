@@ -95,6 +95,8 @@ def _scan_slowly(data: bytes, delimiter: str, file: str) -> Structure:
     start = 1
     try:
         for row in reader:
+            if any(len(cell) > LONGEST_FIELD for cell in row):
+                raise RefusedError(finding("E-FIELD-LONG", source=file, lines=[start]))
             if row:
                 lines.append(start)
                 rows.append(row)
