@@ -1,0 +1,152 @@
+"""TrialPathfinder's own rule files: its tutorial's counts exactly, the ten published trials completely."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from trialstrat.criteria.language.evaluate import admitted, evaluate
+from trialstrat.criteria.language.grammar import parse
+from trialstrat.criteria.language.model import Comparison, Keep, Linked, Negation, Pick
+from trialstrat.criteria.language.text import write_all
+from trialstrat.criteria.trialpathfinder import parse_rules, rule_tables
+from trialstrat.errors import InvalidInputError
+from trialstrat.protocol.model import Condition
+
+TUTORIAL = Path(__file__).parents[3].parent / "shared" / "data" / "trialpathfinder_tutorial"
+needs_tutorial = pytest.mark.skipif(not TUTORIAL.exists(), reason="the tutorial's tables are not beside the project")
+#: Rules per file, counted by hand from the published files.
+TRIALS = {
+    "AZ_FLAURA": 10,
+    "BI_LUX8": 11,
+    "BMS_Checkmate017": 17,
+    "BMS_Checkmate057": 19,
+    "BMS_Checkmate078": 18,
+    "Merck_Keynote010": 13,
+    "Merck_Keynote189": 15,
+    "Merck_Keynote407": 13,
+    "Roche_BEYOND": 12,
+    "Roche_OAK": 18,
+}
+
+
+@pytest.fixture(scope="module")
+def tutorial():
+    rules = parse_rules((TUTORIAL / "criteria.csv").read_text(encoding="utf-8"))
+    tables = {name: pd.read_csv(TUTORIAL / f"{name}.csv") for name in ("features", "demographics", "lab")}
+    patients = tables["features"]["PatientID"]
+    return rules, rule_tables(rules, tables, patients.tolist(), identifier="PatientID")
+
+
+@needs_tutorial
+def test_each_rule_excludes_as_many_as_the_peer(tutorial) -> None:
+    rules, tables = tutorial
+    removed = {rule.id: int((~admitted([rule], tables)).sum()) for rule in rules}
+    assert removed == {"Age": 0, "Histology_Squamous": 2020, "ECOG": 1797, "Platelets": 1943, "Bilirubin": 2316}
+
+
+@needs_tutorial
+def test_cohorts_of_the_peer(tutorial) -> None:
+    rules, tables = tutorial
+    assert int(admitted([], tables).sum()) == 4000
+    assert int(admitted(rules, tables).sum()) == 223
+    assert int(admitted([rule for rule in rules if rule.id in ("ECOG", "Bilirubin")], tables).sum()) == 1053
+
+
+@needs_tutorial
+@pytest.mark.parametrize("trial", TRIALS)
+def test_published_rules_parse_completely_and_survive_as_text(trial: str) -> None:
+    rules = parse_rules((TUTORIAL / "nsclc_rules" / f"{trial}.csv").read_text(encoding="utf-8"), trial)
+    assert len(rules) == TRIALS[trial]
+    for rule in rules:
+        assert parse(write_all(rule.when)) == rule.when
+
+
+# -- small tables ----------------------------------------------------------------------------------------------------
+
+TABLES = {
+    "Features": pd.DataFrame({"ID": [1, 2, 3, 4], "Start": ["2020-03-01"] * 4, "Birth": [1950, 2003, 1980, 1990]}),
+    "Lab": pd.DataFrame(
+        {
+            "ID": [1, 1, 1, 2, 3, 3],
+            "Name": ["ALT"] * 5 + ["AST"],
+            "Value": [90.0, 200.0, 20.0, 80.0, 10.0, 500.0],
+            "Norm": [40.0] * 6,
+            "Date": ["2020-02-20", "2020-02-25", "2020-03-02", "2020-02-28", "2019-12-01", "2020-02-28"],
+        }
+    ),
+}
+
+
+def states(body: str) -> list[int]:
+    rules = parse_rules(f'"Rule\n{body}"')
+    return evaluate(rules[0], rule_tables(rules, TABLES, [1, 2, 3, 4], identifier="ID")).tolist()
+
+
+WINDOW = """#Inclusion
+Lab['Name'] == 'ALT'
+(Lab['Date'] >= Features['Start'] - @DAYS(28)) AND (Lab['Date'] <= Features['Start'])
+MIN(ABS(Lab['Date'] - Features['Start']))
+Lab['Value'] <= 2.5 * Lab['Norm']"""
+
+
+def test_nearest_row_in_the_window_decides_and_absence_admits() -> None:
+    assert states(WINDOW) == [0, 1, 1, 1]
+
+
+def test_missing_exclude_turns_absence_away() -> None:
+    assert states(WINDOW.replace("#Inclusion", "#Inclusion, missing exclude")) == [0, 1, 0, 0]
+
+
+def test_an_exclusion_that_cannot_be_read_excludes_nobody() -> None:
+    assert states(WINDOW.replace("#Inclusion", "#Exclusion")) == [0, 1, 0, 0]
+
+
+def test_years_are_365_days_and_a_year_is_its_first_day() -> None:
+    # 2003-01-01 plus 18 x 365 days is 2020-12-27, after the start
+    assert states("#Inclusion\nFeatures['Start'] >= Features['Birth'] + @YEARS(18)") == [1, 0, 1, 1]
+
+
+def test_both_alternatives_see_all_joined_rows() -> None:
+    body = "Lab['Date'] <= Features['Start']\n(Lab['Name'] == 'AST') OR (Lab['Value'] >= 200)"
+    assert states(f"#Inclusion\n{body}") == [1, 0, 1, 1]
+
+
+def test_typographic_quotes_and_arithmetic_brackets() -> None:
+    rules = parse_rules("\"R\n#exclusion\n(lab[‘d’] < (f[‘s’] - @DAYS(14))) AND (lab['n'] != 'x’)\"")
+    (node,) = rules[0].when
+    (step,) = node.linked
+    assert step.keep.all == (
+        Comparison(left="lab.d", operator="<", right="f.s", plus=-14),
+        Condition(column="lab.n", none_of=("x",)),
+    )
+
+
+def test_two_blocks_are_one_criterion() -> None:
+    rules = parse_rules("\"R\n#Inclusion\na['x'] == 1\n#Exclusion\nMAX(a['t'])\n3 < a['y']\"")
+    first, second = rules[0].when
+    assert isinstance(first, Linked)
+    assert isinstance(second, Negation)
+    assert second.negated.linked == (Pick(pick="greatest", left="a.t"), Keep(keep=Condition(column="a.y", above=3)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\"R\n#Inclusion\na['x'] >= \"", "line 3: rule R: character 10: expected Table"),
+        ("\"R\n#Maybe\na['x'] >= 1\"", "a block is #Inclusion"),
+        ("\"R\na['x'] >= 1\"", "starts with #Inclusion"),
+        ('"R"', "needs #Inclusion"),
+        ("\"R\n#Inclusion\nMIN(a['x'])\"", "last step"),
+        ("\"R\n#Inclusion\na['x'] >= 'text'\"", "text only with =="),
+        ('"R\n#Inclusion\n1 >= 2"', "one column or two"),
+        ("\"R\n#Inclusion\na['x'] >= __import__('os')\"", "character 11: nothing known starts with '_'"),
+        ('"R\n#Inclusion\n' + "(" * 3000 + "a['x'] >= 1" + ")" * 3000 + '"', "nested"),
+        ("\"R\n#Inclusion\na['x'] >= 1\"\n\"R\n#Inclusion\na['x'] >= 1\"", "written twice"),
+    ],
+)
+def test_rules_that_cannot_be_read_say_where(text: str, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        parse_rules(text)

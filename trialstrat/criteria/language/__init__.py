@@ -1,0 +1,1 @@
+"""The language of eligibility criteria: model, text, evaluation, units and checks."""

@@ -1,0 +1,217 @@
+"""Criteria on patients and their long tables: met, not met or unknown for each patient.
+
+References
+----------
+Kleene SC. Introduction to Metamathematics (1952), section 64 (three-valued logic).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from trialstrat.cohort.columns import column
+from trialstrat.cohort.eligibility import MET, NOT_MET, UNKNOWN, State, conjunction
+from trialstrat.criteria.language.conditions import combine, day_numbers, row_state, values
+from trialstrat.criteria.language.linked import linked_state
+from trialstrat.criteria.language.model import (
+    AllOf,
+    Alteration,
+    AnyOf,
+    Criterion,
+    Linked,
+    Negation,
+    Records,
+)
+from trialstrat.criteria.language.molecular import alteration_as_records
+from trialstrat.criteria.language.schema import PATIENTS, Tables, TableSchema
+from trialstrat.errors import InvalidInputError
+
+_DECIDED = {"met": MET, "not met": NOT_MET, "unknown": UNKNOWN}
+_EMPTY = TableSchema(columns={})
+
+
+def evaluate(criterion: Criterion, tables: Tables) -> State:
+    """Whether the conditions of a criterion hold for each patient, with its missing policy applied.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        All its expressions must hold; an exclusion criterion that is met excludes.
+    tables : Tables
+        Patients (n rows, index = patient) and long tables.
+
+    Returns
+    -------
+    ndarray of int8, (n,)
+        1 met, 0 not met, -1 unknown.
+
+    Raises
+    ------
+    InvalidInputError
+        No expression, an unknown table or column, a unit that cannot be converted, or text where numbers are needed.
+    """
+    if not criterion.when:
+        raise InvalidInputError(f"criterion {criterion.id} has no condition that a program can apply")
+    state = conjunction([expression_state(node, tables) for node in criterion.when]).astype(np.int8)
+    state[state == UNKNOWN] = _DECIDED[criterion.missing]
+    return state
+
+
+def admitted(criteria: Sequence[Criterion], tables: Tables) -> NDArray[np.bool_]:
+    """Who meets every inclusion criterion and no exclusion criterion (n,); what stays unknown is not admitted."""
+    keep = np.ones(len(tables.patients), dtype=bool)
+    for criterion in criteria:
+        if criterion.when:
+            keep &= evaluate(criterion, tables) == (MET if criterion.kind == "inclusion" else NOT_MET)
+    return keep
+
+
+def expression_state(node: Any, tables: Tables) -> State:
+    """The state of one expression for each patient (n,)."""
+    if isinstance(node, AllOf | AnyOf | Negation):
+        return combine(node, lambda part: expression_state(part, tables))
+    if isinstance(node, Records):
+        return _records(node, tables)
+    if isinstance(node, Linked):
+        return linked_state(node, tables)
+    if isinstance(node, Alteration):
+        return _alteration(node, tables)
+    return row_state(node, tables.patients, tables.schema.tables.get(PATIENTS, _EMPTY).columns)
+
+
+def _alteration(node: Alteration, tables: Tables) -> State:
+    """A patient without the mutation is *not met* only where the schema says that the patient was sequenced."""
+    state = expression_state(alteration_as_records(node, tables.schema.molecular), tables)
+    assayed = tables.schema.molecular.assayed
+    if node.event != "mutation" or not assayed:
+        return state
+    if assayed not in tables.patients.columns:
+        raise InvalidInputError(f"criterion: there is no column {assayed!r} (molecular: assayed); correct the schema")
+    text = column(tables.patients, assayed).astype(str).str.strip().str.lower()
+    sequenced = text.isin(("true", "1", "1.0", "yes", "y")).to_numpy(dtype=bool)
+    return np.where((state == NOT_MET) & ~sequenced, UNKNOWN, state).astype(np.int8)
+
+
+# -- rows of one table -----------------------------------------------------------------------------------------------
+
+
+def _records(node: Records, tables: Tables) -> State:
+    """Rows that may count are certain (all known) or possible (a value is missing); a patient is decided by both."""
+    frame, declared = _table(node.records, tables)
+    owner = tables.patients.index.get_indexer(pd.Index(column(frame, declared.id)))
+    frame, owner = frame.loc[owner >= 0], owner[owner >= 0]
+    n = len(tables.patients)
+    listed = np.bincount(owner, minlength=n) > 0
+    counts = [row_state(part, frame, declared.columns) for part in node.where]
+    days = _days(frame, declared, owner, tables) if _timed(node) else np.zeros(len(frame))
+    if node.window is not None:
+        counts.append(_inside(node.window.first, node.window.last, days))
+    rows = conjunction(counts) if counts else np.full(len(frame), MET)
+    asked = np.full(len(frame), MET)
+    if node.has is not None:
+        # only the rows that may count: those of another analyte may be in units that cannot be converted
+        counted = rows != NOT_MET
+        asked[counted] = row_state(node.has, frame.loc[counted], declared.columns)
+    if node.take in ("nearest", "latest", "earliest"):
+        return _one_row(node, owner, days, rows, asked, listed)
+    certain, possible = _tally(owner, rows, asked, n)
+    if node.take == "count":
+        state = _within(node, certain, possible)
+    elif node.take == "any":
+        state = np.where(certain > 0, MET, np.where(possible > 0, UNKNOWN, NOT_MET))
+        if node.has is not None:
+            # nothing measured is no measurement that fails
+            state[(state == NOT_MET) & (np.bincount(owner[rows != NOT_MET], minlength=n) == 0)] = UNKNOWN
+    else:
+        failing, perhaps = _tally(owner, rows, np.where(asked == UNKNOWN, UNKNOWN, MET - asked), n)
+        measured = np.bincount(owner[rows == MET], minlength=n) > 0
+        state = np.where(failing > 0, NOT_MET, np.where((perhaps > 0) | ~measured, UNKNOWN, MET))
+    return _absent(node, state, listed)
+
+
+def _absent(node: Records, state: NDArray[Any], listed: NDArray[np.bool_]) -> State:
+    """A patient without a row in the table: unknown, or what no row at all makes of it."""
+    none = UNKNOWN
+    if node.absent == "none":
+        none = MET if node.take == "count" and not node.at_least else NOT_MET
+    return np.where(listed, state, none).astype(np.int8)
+
+
+def _tally(owner: NDArray[np.int64], rows: State, asked: State, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows per patient that count for certain, and those that may in addition."""
+    both = conjunction([rows, asked])
+    return np.bincount(owner[both == MET], minlength=n), np.bincount(owner[both == UNKNOWN], minlength=n)
+
+
+def _within(node: Records, certain: NDArray[np.int64], possible: NDArray[np.int64]) -> State:
+    """Whether the number of rows lies within the ends, whatever the missing values are."""
+    low = -1 if node.at_least is None else node.at_least
+    high = np.inf if node.at_most is None else node.at_most
+    most = certain + possible
+    sure = (certain >= low) & (most <= high)
+    never = (most < low) | (certain > high)
+    return np.where(sure, MET, np.where(never, NOT_MET, UNKNOWN)).astype(np.int8)
+
+
+def _one_row(
+    node: Records,
+    owner: NDArray[np.int64],
+    days: NDArray[np.float64],
+    rows: State,
+    asked: State,
+    listed: NDArray[np.bool_],
+) -> State:
+    """The row next to time zero (the earlier of two at equal distance), or the last or first; file order breaks ties.
+
+    Rows without a date cannot be placed and are left out.
+    """
+    keep = (rows == MET) & np.isfinite(days)
+    owner, days, asked = owner[keep], days[keep], asked[keep]
+    distance = {"nearest": np.abs(days), "latest": -days, "earliest": days}[node.take]
+    order = np.lexsort((np.arange(len(owner)), days, distance, owner))
+    first = np.unique(owner[order], return_index=True)[1]
+    state = np.full(len(listed), UNKNOWN, dtype=np.int8)
+    state[owner[order][first]] = asked[order][first]
+    return _absent(node, state, listed)
+
+
+def _inside(first: float | None, last: float | None, days: NDArray[np.float64]) -> State:
+    inside = np.ones(len(days), dtype=bool)
+    with np.errstate(invalid="ignore"):
+        if first is not None:
+            inside &= days >= first
+        if last is not None:
+            inside &= days <= last
+    return np.where(np.isnan(days), UNKNOWN, inside).astype(np.int8)
+
+
+def _timed(node: Records) -> bool:
+    return node.window is not None or node.take in ("nearest", "latest", "earliest")
+
+
+def _days(frame: pd.DataFrame, declared: TableSchema, owner: NDArray[np.int64], tables: Tables) -> NDArray[np.float64]:
+    """Days from time zero of each row: the column itself, or its date less the patient's time zero."""
+    if not declared.time or declared.time not in frame.columns:
+        raise InvalidInputError(f"criterion: the time column {declared.time!r} is not there; declare time:")
+    described = declared.columns.get(declared.time)
+    if described is None or described.kind != "date":
+        return values(frame, declared.time, described)
+    zero = tables.schema.time_zero
+    if zero not in tables.patients.columns:
+        raise InvalidInputError(f"criterion: patients have no time zero column {zero!r}; declare time_zero:")
+    return day_numbers(column(frame, declared.time)) - day_numbers(column(tables.patients, zero))[owner]
+
+
+def _table(name: str, tables: Tables) -> tuple[pd.DataFrame, TableSchema]:
+    if name not in tables.long or name not in tables.schema.tables:
+        known = ", ".join(sorted(tables.long)) or "none"
+        raise InvalidInputError(f"criterion: there is no table {name!r}; long tables are: {known}")
+    declared, frame = tables.schema.tables[name], tables.long[name]
+    if declared.id not in frame.columns:
+        raise InvalidInputError(f"criterion: table {name} has no patient column {declared.id!r}; correct the schema")
+    return frame, declared
