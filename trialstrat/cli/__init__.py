@@ -241,3 +241,34 @@ def qualify(
         for line in outcome.lines():
             typer.echo(line)
     raise typer.Exit(outcome.exit_code())
+
+
+@app.command()
+@guarded
+def calibrate(
+    protocol: ProtocolFile,
+    out: Out = None,
+    data: Data = None,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="Simulated trials per world.")] = 500,
+    seed: Seed = None,
+    jobs: Jobs = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the trials of an interrupted run.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a folder that is not a run of trialstrat.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Operating characteristics of this very protocol: error rate, power, bias and coverage on simulated trials."""
+    from trialstrat.pipeline.calibrate import CalibrateOptions
+    from trialstrat.pipeline.calibrate import calibrate as do_calibrate
+
+    options = CalibrateOptions(
+        out=out, data=data, trials=trials, jobs=_jobs(jobs), seed=seed, resume=resume, replace=replace
+    )
+    with Terminal(quiet=quiet or as_json) as progress:
+        outcome = do_calibrate(protocol, options, progress)
+    if as_json:
+        typer.echo(json.dumps({"out": str(outcome.out), **outcome.result.to_dict()}))
+    elif not quiet:
+        for line in outcome.headline():
+            typer.echo(_visible(line))
+        typer.echo(f"Written: {outcome.out}")
