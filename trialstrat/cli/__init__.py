@@ -39,6 +39,7 @@ Out = Annotated[Path | None, typer.Option("--out", help="Where to write; default
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the tables; default: the protocol's folder.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Another seed than the protocol's.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Worker processes; 0: one per core. Changes no number.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace a folder that is not a run of trialstrat.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop on warnings (exit code 4).")]
@@ -253,7 +254,7 @@ def calibrate(
     seed: Seed = None,
     jobs: Jobs = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the trials of an interrupted run.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a folder that is not a run of trialstrat.")] = False,
+    replace: Replace = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
