@@ -1,0 +1,219 @@
+"""Expression matrices, genes in rows or in columns, as one block of numbers with patients in rows.
+
+The reader keeps to one copy of the text, one of the columns and one of the matrix: a transcriptome is read in about
+the time of the CSV parser alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from trialstrat.cohort.genes import gene_findings
+from trialstrat.cohort.readers.arrow_text import body_after_comments, header_fields, read_typed, row_lines
+from trialstrat.cohort.readers.delimited import find_delimiter
+from trialstrat.cohort.readers.table import Payload, checked_names
+from trialstrat.cohort.rules import RefusedError, finding
+from trialstrat.results import Finding
+
+Way = Literal["genes_in_rows", "genes_in_columns"]
+Kind = Literal["counts", "tpm", "log2", "other"]
+
+#: Columns beside the values that describe a gene, in files with genes in rows.
+_DESCRIPTIONS = frozenset(
+    ("entrez_gene_id", "description", "gene_id", "entrezid", "ensembl_gene_id", "cytoband", "chr", "gene_type", "locus")
+)
+_GENE_HEADER = re.compile(
+    r"(hugo_?)?(gene|symbol|gene_?(symbol|name|id)|hgnc_symbol|probe(set)?(_?id)?)", re.IGNORECASE
+)
+_SAMPLE_HEADER = re.compile(r"(sample|patient|subject|case)s?([ _.]?(id|name|barcode))?|usubjid|barcode", re.IGNORECASE)
+_ENSEMBL = re.compile(r"ENSG\d{11}(\.\d+)?")
+#: Genes that are on nearly every panel and in nearly every transcriptome.
+_FAMILIAR_SYMBOLS = (
+    "TP53 EGFR KRAS NRAS BRAF PIK3CA PTEN ERBB2 ESR1 PGR MKI67 CD274 CD8A MYC BRCA1 BRCA2 ATM RB1 CDKN2A ALK MET RET"
+    " FLT3 NPM1 IDH1 IDH2 DNMT3A GAPDH ACTB B2M CTLA4 PDCD1 VEGFA KIT PDGFRA AKT1 MTOR NOTCH1 CCND1 CDH1 GATA3 APC"
+    " SMAD4 STK11 KEAP1 AR FOXA1 TBP HPRT1 IL6 TNF IFNG STAT1 JAK2 CD4 CD19 MS4A1 EPCAM VIM"
+)
+_FAMILIAR = frozenset(_FAMILIAR_SYMBOLS.split())
+#: log2 values above this are beyond any count; raw values stay below it only in tiny or transformed files.
+_MOST_LOG2 = 40.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Expression:
+    """``values`` (samples, genes) float64, nan where the file has no value; the order is that of the file.
+
+    ``way`` is how the file was laid out and ``evidence`` why that is believed.
+    """
+
+    samples: tuple[str, ...]
+    genes: tuple[str, ...]
+    values: NDArray[np.float64]
+    way: Way
+    evidence: str
+    file: str
+    sha256: str
+    findings: tuple[Finding, ...] = ()
+
+
+def read_expression(
+    payload: Payload,
+    *,
+    way: Way | None = None,
+    samples: Collection[str] = (),
+    kind: Kind = "other",
+    missing: Sequence[str] = ("NA",),
+) -> Expression:
+    """Read a matrix of genes and samples.
+
+    Parameters
+    ----------
+    way
+        How the file is laid out. When absent it is found from ``samples`` (ids known from another table), the name
+        of the first column, or familiar gene symbols; when these do not say it the file is refused.
+    kind
+        What the values are: counts and TPM cannot be negative; log2 values above 40 are raw values.
+    missing
+        Codes of missing values beside the empty field.
+
+    Raises
+    ------
+    RefusedError
+        For ragged rows, cells that are no finite numbers, genes or samples named twice, symbols that a spreadsheet
+        turned into dates, values that ``kind`` excludes, or a layout that cannot be told.
+    """
+    file = payload.name
+    body, skipped = body_after_comments(payload)
+    if not body.strip():
+        raise RefusedError(finding("E-FILE-EMPTY", source=file))
+    delimiter = find_delimiter(body)
+    header = header_fields(body, delimiter)
+    if body.count(b"\n") + (not body.endswith(b"\n")) < 2:
+        raise RefusedError(finding("E-ROWS-NONE", source=file, detail=f"0 rows, {len(header)} columns"))
+    labels = [0, *(at for at, name in enumerate(header) if at and name.casefold() in _DESCRIPTIONS)]
+    values = [at for at in range(1, len(header)) if at not in labels]
+    rows, block, lines = _read(body, header, labels, values, delimiter, missing, file, skipped)
+    across = [header[at] for at in values]
+    found, evidence = (way, "declared") if way else _way(header[0], across, rows, samples)
+    if found is None:
+        raise RefusedError(finding("E-FORMAT-WAY", source=file))
+    genes, people = (rows, across) if found == "genes_in_rows" else (across, rows)
+    _check(block, kind, header, values, lines, file)
+    spoiled = [entry for entry in gene_findings(genes, file) if entry.severity == "error"]
+    if spoiled:
+        raise RefusedError(*spoiled)
+    genes, people = checked_names(genes, file), checked_names(people, file)
+    detail = (
+        f"expression, {len(genes)} genes in {'rows' if found == 'genes_in_rows' else 'columns'}, {len(people)} samples"
+    )
+    return Expression(
+        samples=tuple(people),
+        genes=tuple(genes),
+        values=block if found == "genes_in_rows" else block.T,
+        way=found,
+        evidence=evidence,
+        file=file,
+        sha256=payload.sha256,
+        findings=(finding("I-FILE-FORMAT", source=file, detail=detail),),
+    )
+
+
+def _read(
+    body: bytes,
+    header: Sequence[str],
+    labels: Sequence[int],
+    values: Sequence[int],
+    delimiter: str,
+    missing: Sequence[str],
+    file: str,
+    skipped: int,
+) -> tuple[list[str], NDArray[np.float64], NDArray[np.int64]]:
+    """Names of the rows, the block with the file's columns as rows (columns, rows), and lines of the rows."""
+    kinds: list[pa.DataType] = [pa.float64()] * len(header)
+    for at in labels:
+        kinds[at] = pa.large_string()
+    table = read_typed(
+        body, kinds, delimiter=delimiter, wanted=(0, *values), missing=missing, file=file, skipped=skipped, quotes=True
+    )
+    rows = [str(name) for name in table.column("0").to_pylist()]
+    columns = table.columns[1:]
+    del table
+    block = np.empty((len(values), len(rows)))
+    columns.reverse()
+    for at in range(len(values)):
+        # taken from the list, so that the memory of a column is free as soon as it is in the block
+        _copy(columns.pop(), block[at])
+    return rows, block, row_lines(body, skipped, len(rows))
+
+
+def _copy(column: pa.ChunkedArray, into: NDArray[np.float64]) -> None:
+    """Nulls become nan; a nan that the file spells out becomes infinite, so that it is found with the infinities."""
+    start = 0
+    for chunk in column.chunks:
+        part = into[start : start + len(chunk)]
+        part[:] = chunk.to_numpy(zero_copy_only=False)
+        if int(np.isnan(part).sum()) != chunk.null_count:
+            part[np.isnan(part) & np.asarray(chunk.is_valid())] = np.inf
+        start += len(chunk)
+
+
+def _check(
+    block: NDArray[np.float64],
+    kind: Kind,
+    header: Sequence[str],
+    values: Sequence[int],
+    lines: NDArray[np.int64],
+    file: str,
+) -> None:
+    """Values that no expression has; block by column of the file."""
+    faults: list[Finding] = []
+    low, high = np.inf, -np.inf
+    for at, column in zip(values, block, strict=True):
+        known = column[~np.isnan(column)]
+        if not len(known):
+            continue
+        low, high = min(low, float(known.min())), max(high, float(known.max()))
+        if np.isinf(known).any():
+            bad = np.isinf(column)
+            faults.append(_column_fault("E-VALUE-INF", header[at], bad, lines, file))
+        elif kind in ("counts", "tpm") and known.min() < 0:
+            faults.append(_column_fault("E-VALUE-RANGE", header[at], column < 0, lines, file, f"negative {kind}"))
+    if kind == "log2" and not faults and high > _MOST_LOG2:
+        faults.append(finding("E-VALUE-RANGE", source=file, detail="declared as log2, but the values are raw"))
+    if faults:
+        raise RefusedError(*faults)
+
+
+def _column_fault(
+    code: str, column: str, bad: NDArray[np.bool_], lines: NDArray[np.int64], file: str, detail: str = ""
+) -> Finding:
+    return finding(
+        code, source=file, column=column, detail=detail, bad=int(bad.sum()), total=len(bad), lines=lines[bad]
+    )
+
+
+def _way(corner: str, across: Sequence[str], down: Sequence[str], samples: Collection[str]) -> tuple[Way | None, str]:
+    """How the file is laid out, and what says so; None where nothing does or two hints contradict each other."""
+    known = set(samples)
+    matched_across, matched_down = len(known.intersection(across)), len(known.intersection(down))
+    if matched_across != matched_down:
+        way: Way = "genes_in_rows" if matched_across > matched_down else "genes_in_columns"
+        return way, f"{max(matched_across, matched_down)} known samples"
+    if _GENE_HEADER.fullmatch(corner):
+        return "genes_in_rows", "the first column is named after genes"
+    if _SAMPLE_HEADER.fullmatch(corner):
+        return "genes_in_columns", "the first column is named after samples"
+    genes_across, genes_down = _familiar(across), _familiar(down)
+    if bool(genes_across) == bool(genes_down):
+        return None, ""
+    return ("genes_in_columns" if genes_across else "genes_in_rows"), f"{genes_across or genes_down} familiar genes"
+
+
+def _familiar(names: Sequence[str]) -> int:
+    return sum(name.upper() in _FAMILIAR or _ENSEMBL.fullmatch(name) is not None for name in names)
