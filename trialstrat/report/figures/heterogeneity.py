@@ -158,3 +158,50 @@ def volcano_chart(cells: Sequence[Row], named: Sequence[Row], *, x_title: str, w
         ]
         layers.append(theme.words(names, at="points"))
     return alt.layer(*layers).properties(width=width, height=round(width * 0.55))
+
+
+@theme.finished
+def targeting_chart(
+    lines: Sequence[tuple[str, int, Sequence[Row]]], *, x_title: str, y_title: str, width: int
+) -> theme.Chart:
+    """Gain over the average among those with the largest predicted benefit; one (label, style, rows) per learner.
+
+    Rows have share, value, lower, upper; the band is drawn for the first learner alone.
+    """
+    ends = [row[key] for row in lines[0][2] for key in ("lower", "upper")]
+    ends += [row["value"] for _, _, rows in lines for row in rows]
+    reach = 1.1 * max([*(abs(value) for value in ends), 1e-9])
+    x = alt.X(
+        "share:Q", title=x_title, scale=alt.Scale(domain=[0, 1], nice=False), axis=alt.Axis(grid=False, format="%")
+    )
+    axis = alt.Axis(
+        domain=False, ticks=False, tickCount=5, format="~f", titleAngle=0, titleAlign="left", titleAnchor="start",
+        titleX=0, titleY=-14,
+    )  # fmt: skip
+    scale = alt.Scale(domain=[-reach, reach], nice=False)
+
+    def y(field: str) -> alt.Y:
+        return alt.Y(field, title=y_title, scale=scale, axis=axis)
+
+    band = alt.Chart(theme.data(lines[0][2])).mark_area(opacity=0.14, color=theme.colour(lines[0][1]), clip=True)
+    zero = alt.Chart(theme.data([{"v": 0.0}])).mark_rule(color=theme.AXIS)
+    layers: list[alt.Chart] = [band.encode(x=x, y=y("lower:Q"), y2=alt.Y2("upper")), zero.encode(y=y("v:Q"))]
+    for label, style, rows in lines:
+        base = alt.Chart(theme.data([{**row, "w": label} for row in rows]))
+        mark = base.mark_line(
+            strokeWidth=2, color=theme.colour(style), strokeDash=theme.dash(style), clip=True, point=False
+        )
+        layers.append(mark.encode(x=x, y=y("value:Q")))
+        tips = [
+            alt.Tooltip("w:N", title="Learner"),
+            alt.Tooltip("share:Q", title="Share", format=".0%"),
+            alt.Tooltip("value:Q", title="Gain", format=".3~g"),
+        ]
+        points = base.mark_point(size=120, opacity=0, clip=True).properties(name=f"pointer{style}")
+        layers.append(points.encode(x=x, y=y("value:Q"), tooltip=tips))
+    names = [
+        theme.Word(text=label, x=0.98, y=reach * (0.95 - 0.13 * at), fill=theme.ink(style), align="right", bold=True)
+        for at, (label, style, _) in enumerate(lines)
+    ]
+    layers.append(theme.words(names, at="points"))
+    return alt.layer(*layers).properties(width=width, height=round(width * 0.55))

@@ -8,6 +8,7 @@ from trialstrat.report.context import Context
 from trialstrat.report.page import Section
 from trialstrat.report.sections import (
     baseline,
+    benefit,
     checklists,
     criteria,
     flow,
@@ -33,7 +34,7 @@ BY_STAGE: tuple[tuple[str, Builder], ...] = (
     ("risk_groups", risk_groups.build),
     ("screen", heterogeneity.build),
     ("rule", rule.build),
-    ("benefit", general.section("benefit", "Predicted benefit")),
+    ("benefit", benefit.build),
     ("criteria", criteria.build),
     ("impact", general.section("impact", "Impact of each criterion")),
     ("design", general.section("design", "Next trial")),
