@@ -61,6 +61,8 @@ def _enrol(context: Context) -> Card:
         asked = context.record.stage("criteria") is not None
         tail = "is supported by these data" if asked else "was studied in this run"
         lines = ["All patients who are eligible as written.", f"No further condition {tail}."]
+    benefit = sentences.who_benefits(context)
+    lines += [benefit] if benefit else []
     return Card(key="enrol", title="Enrol", lines=tuple(lines), copy=criteria_text(context))
 
 

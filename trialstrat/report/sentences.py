@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trialstrat.report import format as fmt
+from trialstrat.report import tables
 from trialstrat.report.context import Context
 from trialstrat.report.page import Answer
 from trialstrat.results import Estimate
@@ -32,8 +33,44 @@ def rule_in_words(context: Context) -> str:
     return fmt.listing([fmt.lower_first(str(text)) for text in rule.column("text")])
 
 
+def who_benefits(context: Context) -> str:
+    """What the search for a predictive rule came to; empty where nobody searched."""
+    if context.record.stage("rule") is None:
+        return ""
+    if context.record.fact("rule", "claimed") != "yes":
+        test = context.ok("heterogeneity.global.p")
+        shown = f" (p {fmt.p_value(test.value)})" if test else ""
+        return f"No difference in who benefits is supported{shown}: treat as one population."
+    parts = []
+    for place, words in (("rule", "inside"), ("complement", "outside")):
+        row = _corrected(context, place)
+        if row:
+            text = fmt.interval(row["value"], row["lower"], row["upper"], fmt.effect)
+            parts.append(f"{text} {words}")
+    effects = f": {context.record.fact('rule', 'ratio', 'hazard ratio')} {', '.join(parts)}" if parts else ""
+    text = fmt.lower_first(context.record.fact("rule", "rule_text"))
+    return f"Treatment works differently in patients with {text}{effects} (corrected for the search)."
+
+
+def _corrected(context: Context, place: str) -> dict[str, float] | None:
+    """The corrected relative effect in the rule or in its complement."""
+    effects = context.record.table("rule.effects")
+    for row in effects.records() if effects else []:
+        if (row["set"], row["kind"]) == (place, "corrected") and "difference" not in str(row["scale"]):
+            values = {key: tables.number_of(row[key]) for key in ("value", "lower", "upper")}
+            known = {key: value for key, value in values.items() if value is not None}
+            return known if len(known) == len(values) else None
+    return None
+
+
 def whom(context: Context) -> str:
-    """Who should be enrolled, or that no rule is supported."""
+    """Who should be enrolled, or that no rule is supported; a predictive rule comes first."""
+    found = who_benefits(context) if context.record.fact("rule", "claimed") == "yes" else ""
+    return f"{found} {_for_events(context)}".strip()
+
+
+def _for_events(context: Context) -> str:
+    """What the enrichment rule offers."""
     if context.record.stage("criteria") is None:
         return "Enrollment criteria were not studied in this run; eligibility stays as the protocol writes it."
     if not rule_proposed(context):
