@@ -170,6 +170,7 @@ def test_wrong_input_says_where_and_writes_nothing(
     assert change[0] in PROTOCOL
     protocol = write_study(tmp_path, PROTOCOL.replace(*change))
     before = sorted(tmp_path.rglob("*"))
+    assert invoke("check", protocol)[0] == code
     found, output = invoke("run", protocol, "--out", tmp_path / "out")
     assert found == code, output
     for word in words:

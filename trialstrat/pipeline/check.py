@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trialstrat.cohort.build import check as check_data
-from trialstrat.errors import EXIT_INPUT, EXIT_OK, EXIT_STRICT
+from trialstrat.errors import EXIT_INPUT, EXIT_INTEGRITY, EXIT_NOT_ESTIMABLE, EXIT_OK, EXIT_STRICT
 from trialstrat.protocol.lint import lint
 from trialstrat.protocol.load import load_protocol
 from trialstrat.results import Finding
@@ -25,9 +25,10 @@ class CheckOutcome:
         return sum(finding.severity == severity for finding in self.findings)
 
     def exit_code(self, *, strict: bool) -> int:
-        """3 with errors, 4 with warnings under ``strict``, otherwise 0."""
-        if self.count("error"):
-            return EXIT_INPUT
+        """As ``run`` would end: 3 for refused input, 8 for another file than declared, 5 for too few data, 4, or 0."""
+        first = {finding.code[:2] for finding in self.findings if finding.severity == "error"}
+        if first:
+            return EXIT_INPUT if first - {"N-", "X-"} else EXIT_INTEGRITY if "X-" in first else EXIT_NOT_ESTIMABLE
         return EXIT_STRICT if strict and self.count("warning") else EXIT_OK
 
     def summary(self) -> str:
