@@ -13,6 +13,7 @@ from trialstrat.protocol.model import Condition
 from trialstrat.subgroups.literals import Splits
 
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 Float32 = NDArray[np.float32]
 
 #: Splits per marker that may enter a rule of three conditions: those that come closest to halves and outer quarters.
@@ -80,77 +81,73 @@ class Conjunctions:
         )  # fmt: skip
 
 
-class _Base:
-    """Products of masks, each made once. Atoms are split numbers, or ``-1 - marker`` for "value known"."""
-
-    def __init__(self, made: Splits) -> None:
-        self._made = made
-        self._complete: Bools = np.asarray(made.known.all(axis=1))
-        self._row: dict[tuple[int, ...], int] = {(): 0}
-
-    def row(self, atoms: Sequence[int]) -> int:
-        key = tuple(sorted(a for a in atoms if a >= 0 or not self._complete[-1 - a]))
-        return self._row.setdefault(key, len(self._row))
-
-    def matrix(self) -> Float32:
-        n = self._made.masks.shape[1]
-        low, known = self._made.masks.astype(np.float32), self._made.known.astype(np.float32)
-        out = np.ones((len(self._row), n), dtype=np.float32)
-        for key, row in self._row.items():
-            for atom in key:
-                out[row] *= low[atom] if atom >= 0 else known[-1 - atom]
-        return out
-
-
 def conjunctions(made: Splits, max_conditions: int) -> Conjunctions:
     """All rules of one to ``max_conditions`` conditions on different markers.
 
     Of a single split one side is listed (the other is its complement); of two and three splits all sides. Rules of
     three conditions use a coarser grid: per marker the splits nearest to :data:`COARSE`.
     """
-    base = _Base(made)
-    rules: list[tuple[tuple[int, ...], tuple[bool, ...]]] = [((s,), (False,)) for s in range(len(made.marker))]
+    blocks = [_block(made, np.arange(len(made.marker))[:, None], (False,), max_conditions)]
     for depth in range(2, max_conditions + 1):
-        pool = range(len(made.marker)) if depth == 2 else _coarse(made)
-        sides = list(product((False, True), repeat=depth))
-        for chosen in combinations(pool, depth):
-            if len({int(made.marker[s]) for s in chosen}) == depth:
-                rules += [(chosen, side) for side in sides]
-    width = 2**max_conditions
-    terms = np.zeros((len(rules), width), dtype=np.int32)
-    signs = np.zeros((len(rules), width), dtype=np.int8)
-    used = np.zeros(len(rules), dtype=np.int32)
-    members = np.full((len(rules), 3), -1, dtype=np.int32)
-    high = np.zeros((len(rules), 3), dtype=np.bool_)
-    marker = made.marker.tolist()
-    for r, (chosen, side) in enumerate(rules):
-        expanded = _expand(chosen, side, marker)
-        used[r] = len(expanded)
-        for k, (atoms, sign) in enumerate(expanded):
-            terms[r, k], signs[r, k] = base.row(atoms), sign
-        members[r, : len(chosen)] = chosen
-        high[r, : len(side)] = side
+        pool = np.arange(len(made.marker)) if depth == 2 else _coarse(made)
+        chosen = np.array(list(combinations(pool.tolist(), depth)), dtype=np.int64).reshape(-1, depth)
+        owner = np.sort(made.marker[chosen], axis=1)
+        chosen = chosen[(np.diff(owner, axis=1) > 0).all(axis=1)]
+        blocks += [_block(made, chosen, side, max_conditions) for side in product((False, True), repeat=depth)]
+    keys, signs, members, high, width = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    found, rows = np.unique(np.append(keys.ravel(), 0), return_inverse=True)
     return Conjunctions(
-        splits=made, base=base.matrix(), terms=terms, signs=signs, width=used, members_of=members, high=high,
-        depth=(members >= 0).sum(axis=1).astype(np.int64),
+        splits=made, base=_base(made, found, max_conditions), terms=rows[:-1].reshape(keys.shape).astype(np.int32),
+        signs=signs, width=width, members_of=members, high=high, depth=(members >= 0).sum(axis=1).astype(np.int64),
     )  # fmt: skip
 
 
-def _expand(chosen: Sequence[int], side: Sequence[bool], marker: Sequence[int]) -> list[tuple[tuple[int, ...], int]]:
-    """The product over sides of ``low`` or ``known - low``, multiplied out."""
-    parts: list[tuple[tuple[int, ...], int]] = [((), 1)]
-    for s, h in zip(chosen, side, strict=True):
-        if h:
-            parts = [((*a, atom), v * w) for a, v in parts for atom, w in ((-1 - marker[s], 1), (s, -1))]
-        else:
-            parts = [((*a, s), v) for a, v in parts]
-    return parts
+def _block(
+    made: Splits, chosen: Ints, side: Sequence[bool], most: int
+) -> tuple[Ints, NDArray[np.int8], NDArray[np.int32], Bools, NDArray[np.int32]]:
+    """Rules of one pattern of sides: keys and signs of their terms, their splits and sides, and how many terms.
+
+    The product over sides of ``low`` or ``known - low`` is multiplied out. A term is a set of atoms (0 nothing, then
+    the splits' low sides, then "value known" of the markers with unknown values), written as one whole number.
+    """
+    count, depth = chosen.shape
+    complete: Bools = np.asarray(made.known.all(axis=1))
+    owner = made.marker[chosen]
+    low = chosen + 1
+    known = np.where(complete[owner], 0, len(made.marker) + 1 + owner)
+    size = len(made.marker) + len(made.markers) + 1
+    keys = np.zeros((count, 2**most), dtype=np.int64)
+    signs = np.zeros((count, 2**most), dtype=np.int8)
+    picks = list(product(*[(False, True) if h else (True,) for h in side]))
+    for k, pick in enumerate(picks):
+        atoms = np.sort(np.where(np.array(pick), low, known), axis=1)
+        for j in range(depth):
+            keys[:, k] = keys[:, k] * size + atoms[:, j]
+        signs[:, k] = (-1) ** sum(p and h for p, h in zip(pick, side, strict=True))
+    members = np.full((count, 3), -1, dtype=np.int32)
+    members[:, :depth] = chosen
+    high = np.zeros((count, 3), dtype=np.bool_)
+    high[:, :depth] = side
+    return keys, signs, members, high, np.full(count, len(picks), dtype=np.int32)
 
 
-def _coarse(made: Splits) -> list[int]:
+def _base(made: Splits, keys: Ints, most: int) -> Float32:
+    """The masks of the terms (rows, n), row 0 everybody."""
+    n = made.masks.shape[1]
+    atoms = np.concatenate([np.ones((1, n)), made.masks, made.known]).astype(np.float32)
+    size = len(made.marker) + len(made.markers) + 1
+    out = np.ones((len(keys), n), dtype=np.float32)
+    rest = keys
+    for _ in range(most):
+        out *= atoms[rest % size]
+        rest = rest // size
+    return out
+
+
+def _coarse(made: Splits) -> Ints:
     share = made.masks.mean(axis=1)
     kept: set[int] = set()
     for at in range(len(made.markers)):
         own = np.flatnonzero(made.marker == at)
         kept |= {int(own[np.argmin(np.abs(share[own] - q))]) for q in COARSE if own.size}
-    return sorted(kept)
+    return np.array(sorted(kept), dtype=np.int64)

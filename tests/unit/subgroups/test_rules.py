@@ -1,0 +1,227 @@
+"""The search: its statistic, its permutations, its claims, and its exactness."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.simulation.scorer import outcome_of
+from tests.simulation.trials import trial
+from trialstrat.cohort.shown import ShownOutcome
+from trialstrat.stats.cox import cox
+from trialstrat.subgroups import rules as search_module
+from trialstrat.subgroups.conjunctions import conjunctions
+from trialstrat.subgroups.correction import Correction, correct, world
+from trialstrat.subgroups.literals import markers_of, splits
+from trialstrat.subgroups.null_model import main_effects, normal_scores, null_fit
+from trialstrat.subgroups.rules import Trial, labels, rule_differences, search, sums, top_rules
+from trialstrat.subgroups.shrinkage import shrink, shrinkage
+from trialstrat.subgroups.stability import stability
+
+
+def parts(name: str = "spike", n: int = 300, depth: int = 2, seed: int = 1):
+    made = trial(np.random.default_rng(seed), name, n)
+    markers = markers_of(made.frame, list(made.frame)[:7])
+    rules = conjunctions(splits(made.frame, markers, 30), depth)
+    size = rules.sums(np.ones(n))
+    rules = rules.keep((size >= 30) & (size <= n - 30))
+    fit = null_fit(outcome_of(made), made.treated, main_effects(made.frame, markers))
+    one = Trial(treated=made.treated, residual=fit.residual, expected=fit.expected, blocks=np.zeros(n, dtype=np.int64))
+    known = np.ones(n, dtype=bool)
+    scores = np.column_stack([normal_scores(made.frame[m.column].to_numpy(), known) for m in markers])
+    return made, one, rules, scores
+
+
+def brute(one: Trial, members: np.ndarray, treated: np.ndarray) -> tuple[float, float]:
+    """Difference of one-step effects and its variance, written out."""
+    effect, variance = [], []
+    for side in (members, ~members):
+        t, M, L = treated[side], one.residual[side], one.expected[side]
+        share = (t * L).sum() / L.sum()
+        information = (t * L).sum() * (1 - share)
+        effect.append(((t * M).sum() - share * M.sum()) / information)
+        variance.append(1 / information)
+    return effect[0] - effect[1], sum(variance)
+
+
+def test_the_statistic_is_the_one_of_the_definition():
+    _, one, rules, _ = parts()
+    label = labels(one, np.random.default_rng(2), 5)
+    found = sums(one, rules.base, label)
+    top, at = top_rules(found, rules, 0)
+    for column in range(5):
+        for depth in (0, 1):
+            value, variance = brute(one, rules.members(int(at[depth, column])), label[:, column])
+            assert abs(value) / np.sqrt(variance) == pytest.approx(top[depth, column], rel=2e-3)
+        everything = [brute(one, rules.members(r), label[:, column]) for r in np.flatnonzero(rules.depth == 1)]
+        assert max(abs(v) / np.sqrt(s) for v, s in everything) == pytest.approx(top[0, column], rel=2e-3)
+
+
+def test_sums_are_exact_whatever_the_order_of_addition():
+    _, one, rules, _ = parts()
+    label = labels(one, np.random.default_rng(3), 3)
+    order = np.random.default_rng(4).permutation(one.n)
+    turned = Trial(
+        treated=one.treated[order], residual=one.residual[order], expected=one.expected[order], blocks=one.blocks[order]
+    )
+    a, b = sums(one, rules.base, label), sums(turned, np.ascontiguousarray(rules.base[:, order]), label[order])
+    for name in ("tm", "m", "tl", "ls"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+def test_labels_keep_the_number_treated_in_every_block():
+    _, one, _, _ = parts()
+    blocks = np.arange(one.n) % 4
+    made = labels(replace(one, blocks=blocks), np.random.default_rng(1), 20)
+    assert set(np.unique(made)) == {0.0, 1.0}
+    for block in range(4):
+        assert (made[blocks == block].sum(axis=0) == one.treated[blocks == block].sum()).all()
+    assert len({column.tobytes() for column in made.T}) == 20
+
+
+def test_a_drift_moves_the_estimate_by_its_size():
+    _, one, rules, _ = parts(n=600)
+    inside = rules.members(0)
+    label = labels(one, np.random.default_rng(5), 200)
+    rule = np.zeros(200, dtype=np.int64)
+    still = rule_differences(sums(one, rules.base, label), rules, rule)[0]
+    moved = rule_differences(sums(one, rules.base, label, drift=np.where(inside, 0.5, 0.0)), rules, rule)[0]
+    assert (moved - still).mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_strong_rule_is_found_and_claimed_and_a_shuffled_one_is_not():
+    made, one, rules, scores = parts("spike", 700, seed=3)
+    rng = np.random.default_rng(6)
+    found = search(one, rules, scores, rng=rng, permutations=200)
+    assert found.claimed
+    assert 1.25 / 201 <= found.p <= 0.05
+    truth = made.effect > 0
+    members = rules.members(found.rule)
+    overlap = max((m & truth).sum() / (m | truth).sum() for m in (members, ~members))
+    assert overlap > 0.9
+    shuffled = Trial(
+        treated=rng.permutation(one.treated), residual=one.residual, expected=one.expected, blocks=one.blocks
+    )
+    assert search(shuffled, rules, scores, rng=rng, permutations=200).p > 0.02
+
+
+def test_the_smaller_the_error_rate_the_higher_the_bar():
+    _, one, rules, scores = parts(n=200)
+    found = search(one, rules, scores, rng=np.random.default_rng(1), permutations=100)
+    assert found.at_level(0.01).critical >= found.critical
+    assert found.at_level(0.01).p == found.p
+    assert found.names == ("one_condition", "two_conditions", "continuous")
+    assert found.joint.shape == (100,)
+
+
+def test_direction_limits_rules_of_two_conditions():
+    _, one, rules, scores = parts("two", 700)
+    for direction in (-1, 1):
+        found = search(one, rules, scores, rng=np.random.default_rng(1), permutations=100, direction=direction)
+        own = sums(one, rules.base, one.treated[:, None].astype(float))
+        value = rule_differences(own, rules, found.best[[1]])[0][0]
+        assert np.sign(value) == direction
+
+
+def test_null_model_of_times_is_the_cox_model():
+    made, _, _, _ = parts(n=300)
+    fit = null_fit(outcome_of(made), made.treated, np.zeros((300, 0)))
+    reference = cox(made.time, made.event, made.treated, ties="breslow")
+    assert fit.effect == pytest.approx(float(reference.coef[0]), abs=1e-6)
+    assert fit.expected.sum() == pytest.approx(made.event.sum())
+    assert (fit.residual * made.treated).sum() == pytest.approx(0, abs=1e-6)
+
+
+def test_null_model_takes_delayed_entry():
+    made, _, _, _ = parts(n=300)
+    entry = np.random.default_rng(1).uniform(0, 0.5, 300) * made.time
+    late = replace(outcome_of(made), entry=entry)
+    fit = null_fit(late, made.treated, np.zeros((300, 0)))
+    reference = cox(made.time, made.event, made.treated, entry=entry, ties="breslow")
+    assert fit.effect == pytest.approx(float(reference.coef[0]), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["binary", "continuous"])
+def test_null_models_of_other_outcomes(kind):
+    rng = np.random.default_rng(7)
+    n = 400
+    z, treated = rng.normal(size=(n, 2)), np.arange(n) % 2
+    score = 0.8 * treated + z[:, 0]
+    value = score + rng.normal(size=n) if kind == "continuous" else None
+    event = (rng.random(n) < 1 / (1 + np.exp(-score))).astype(int) if kind == "binary" else None
+    outcome = ShownOutcome(
+        label="", kind=kind, unit="", time=None, event=event, entry=None, value=value, horizon=None,
+        horizon_declared=False,
+    )  # fmt: skip
+    fit = null_fit(outcome, treated, z)
+    assert fit.effect == pytest.approx(0.8, abs=0.4)
+    assert (fit.residual * treated).sum() == pytest.approx(0, abs=1e-6)
+    assert (fit.expected > 0).all()
+
+
+def test_correction_takes_off_more_where_a_claim_was_close():
+    made = []
+    for seed in (2, 3):
+        _, one, rules, scores = parts("spike", 700, seed=seed)
+        rng = np.random.default_rng(8)
+        found = search(one, rules, scores, rng=rng, permutations=150)
+        made.append((abs(found.z), correct(one, rules, scores, found, rng=rng, worlds=60)))
+    (high, strong), (low, close) = made
+    assert high > 6 > 4 > low
+    assert strong.conditional
+    assert close.conditional
+    assert strong.bias < 0.3 < 0.6 < close.bias < low
+    assert close.widening >= 1.0
+    assert strong.power > 0.9 > close.power
+
+
+def test_worlds_without_a_difference_hold_the_error_rate():
+    _, one, rules, scores = parts(n=300)
+    rng = np.random.default_rng(9)
+    found = search(one, rules, scores, rng=rng, permutations=400)
+    made = world(one, rules, scores, found, 0.0, rng=rng, count=400)
+    assert made.claimed.mean() < 0.09
+    assert made.error.mean() > 1.5
+
+
+def test_applying_a_correction_never_passes_zero():
+    made = Correction(bias=2.0, widening=1.5, conditional=True, worlds=10, power=0.5)
+    assert made.apply(0.3, 0.2) == (0.0, pytest.approx(0.3))
+    value, error = made.apply(-1.0, 0.2)
+    assert value == pytest.approx(-0.6)
+    assert error == pytest.approx(0.3)
+
+
+def test_shrinkage_keeps_large_differences_and_removes_small_ones():
+    rng = np.random.default_rng(10)
+    variance = np.full(30, 0.04)
+    noise = rng.normal(0, 0.2, 30)
+    clusters = np.repeat(np.arange(10), 3)
+    small, large = (shrinkage(noise, variance, clusters, d, 0.04) for d in (0.1, 1.5))
+    assert small.share < 0.4 < 0.8 < large.share
+    value, spread = shrink(1.5, 0.04, large)
+    assert 1.2 < value < 1.5
+    assert spread > 0
+
+
+def test_a_true_rule_is_stable():
+    _, one, rules, scores = parts("spike", 700, seed=3)
+    rng = np.random.default_rng(11)
+    found = search(one, rules, scores, rng=rng, permutations=100)
+    steady = stability(one, rules, found, rng=rng, resamples=50, halves=50)
+    assert steady.same_markers > 0.6
+    assert steady.agreement > 0.6
+    assert steady.consistency > 0.9
+    assert steady.conditions[0][0] == "er = 0"
+    assert all(0 < share <= 1 for _, share in steady.conditions)
+
+
+def test_batches_do_not_change_the_observed_search(monkeypatch):
+    _, one, rules, scores = parts(n=200)
+    whole = search(one, rules, scores, rng=np.random.default_rng(1), permutations=60)
+    monkeypatch.setattr(search_module, "BATCH", 17)
+    parted = search(one, rules, scores, rng=np.random.default_rng(1), permutations=60)
+    np.testing.assert_array_equal(whole.observed, parted.observed)
+    np.testing.assert_allclose(whole.null[:2], parted.null[:2])
