@@ -186,8 +186,9 @@ def _unit(table: RawTable, mine: NDArray[np.bool_], label: str) -> tuple[TimeUni
     """From AVALU, else from the dates (days count from 1), else from the parameter's words."""
     if _has(table, "AVALU"):
         named = set(texts(table, "AVALU")[mine]) - {""}
-        units = {_UNITS.get(name.upper()) for name in named}
-        if len(units) == 1 and (unit := units.pop()) is not None:
+        units: set[TimeUnit] = {_UNITS[name.upper()] for name in named if name.upper() in _UNITS}
+        if len(units) == 1 and all(name.upper() in _UNITS for name in named):
+            unit = units.pop()
             return unit, f"AVALU says {unit}"
     if _has(table, "STARTDT") and _has(table, "ADT"):
         days = _days(texts(table, "ADT")[mine]) - _days(texts(table, "STARTDT")[mine])
