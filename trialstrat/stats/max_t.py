@@ -85,7 +85,8 @@ def max_t(
     their own effects. The distribution is that of Lin's Monte Carlo procedure, valid for large samples and without
     assuming that the other markers are null, so that the familywise error is controlled strongly; signs in place of
     normal multipliers keep the sum of squares and with it the standardisation. A patient without a marker's value
-    contributes nothing to it.
+    contributes nothing to it. The model judged is that of treatment and one marker: hazard ratios are not collapsible,
+    and a very strong prognostic factor left out can itself make an interaction in it.
 
     Parameters
     ----------

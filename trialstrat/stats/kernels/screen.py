@@ -156,7 +156,10 @@ def three_pass(
     mean: np.ndarray,
     curvature: np.ndarray,
 ) -> None:
-    """Sums over the steps of the mean (3,) and the covariance (3, 3) of ``arm``, ``x`` and ``arm * x``."""
+    """Sums over the steps of the mean (3,) and the covariance (3, 3) of ``arm``, ``x`` and ``arm * x``.
+
+    Written in one piece: the running sums stay in registers, which sharing the two loops over rows would undo.
+    """
     s0 = sa = sg = sh = sq = sk = 0.0
     ma = mg = mh = 0.0
     vaa = vag = vah = vgg = vgh = vhh = 0.0
@@ -228,6 +231,32 @@ def three_risks(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _gradient(
+    x: np.ndarray,
+    arm: np.ndarray,
+    first: np.ndarray,
+    deaths: np.ndarray,
+    coef: np.ndarray,
+    observed: np.ndarray,
+    gradient: np.ndarray,
+    curvature: np.ndarray,
+    scratch: np.ndarray,
+) -> None:
+    """Score (3, 1) and information (3, 3) of ``arm + x + arm * x`` at ``coef``."""
+    n = x.shape[0]
+    mean = np.empty(3)
+    three_risks(x, arm, coef, scratch[0, :n], scratch[1, :n], scratch[2, :n])
+    three_pass(x, arm, scratch[1, :n], first, deaths, mean, curvature)
+    gradient[:, 0] = observed - mean
+
+
+@njit(cache=True, nogil=True)
+def _largest(coef: np.ndarray, unit: float) -> float:
+    """Largest log hazard ratio, per unit of what counts as one change of the marker."""
+    return max(abs(coef[0]), unit * abs(coef[1]), unit * abs(coef[2]))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def fit_interaction(
     x: np.ndarray,
     arm: np.ndarray,
@@ -244,19 +273,16 @@ def fit_interaction(
     (3, n) is work space. A full Newton step is halved while it overshoots: while the slope along it has turned
     to more than half of its size in the other direction.
     """
-    eta, risk, bits = scratch[0, : x.shape[0]], scratch[1, : x.shape[0]], scratch[2, : x.shape[0]]
-    observed, mean, curvature = np.zeros(3), np.zeros(3), np.zeros((3, 3))
+    observed, curvature = np.zeros(3), np.zeros((3, 3))
     for g in range(first.shape[0]):
         for i in range(first[g], first[g] + deaths[g]):
             observed[0] += arm[i]
             observed[1] += x[i]
             observed[2] += arm[i] * x[i]
     step, gradient = np.zeros((3, 1)), np.zeros((3, 1))
-    three_risks(x, arm, coef, eta, risk, bits)
-    three_pass(x, arm, risk, first, deaths, mean, curvature)
-    if not (curvature[0, 0] > 1e-11 * deaths.sum() and curvature[1, 1] > 1e-11 * deaths.sum()):
+    _gradient(x, arm, first, deaths, coef, observed, gradient, curvature, scratch)
+    if not min(curvature[0, 0], curvature[1, 1]) > 1e-11 * deaths.sum():
         return NO_INFORMATION
-    gradient[:, 0] = observed - mean
     for round_ in range(60):
         if not solve_positive(curvature, gradient, step):
             return NO_INFORMATION if round_ == 0 else MONOTONE
@@ -268,23 +294,18 @@ def fit_interaction(
         scale = 1.0
         while scale > 1e-4:
             coef[:] = start + scale * step[:, 0]
-            three_risks(x, arm, coef, eta, risk, bits)
-            three_pass(x, arm, risk, first, deaths, mean, curvature)
-            gradient[:, 0] = observed - mean
-            slope = (gradient * step).sum()
-            if slope >= -0.5 * gain or gain < 1e-9:
+            _gradient(x, arm, first, deaths, coef, observed, gradient, curvature, scratch)
+            if (gradient * step).sum() >= -0.5 * gain or gain < 1e-9:
                 break
             scale *= 0.5
-        if max(abs(coef[0]), unit * abs(coef[1]), unit * abs(coef[2])) > 3.0 * LARGEST:
+        if _largest(coef, unit) > 3.0 * LARGEST:
             return MONOTONE
         if longest < 1e-5 and scale == 1.0:
-            identity = np.eye(3)
-            if not solve_positive(curvature, identity, inverse):
+            if not solve_positive(curvature, np.eye(3), inverse):
                 return NO_INFORMATION
             solve_positive(curvature, gradient, step)
             coef += step[:, 0]
-            largest = max(abs(coef[0]), unit * abs(coef[1]), unit * abs(coef[2]))
-            return OK if largest < LARGEST else MONOTONE
+            return OK if _largest(coef, unit) < LARGEST else MONOTONE
     return NOT_CONVERGED
 
 
@@ -308,6 +329,15 @@ def compress(
         rows[n] = i
         n += 1
     return n, groups
+
+
+@njit(cache=True, nogil=True)
+def _has_gaps(values: np.ndarray) -> bool:
+    """Whether a value is missing."""
+    total = 0.0
+    for i in range(values.shape[0]):
+        total += values[i]
+    return np.isnan(total)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -344,6 +374,40 @@ def gather(markers: np.ndarray, order: np.ndarray, low: int, high: int, block: n
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _fit_marker(
+    x: np.ndarray,
+    arm: np.ndarray,
+    first: np.ndarray,
+    deaths: np.ndarray,
+    start: float,
+    scratch: np.ndarray,
+    estimate: np.ndarray,
+) -> int:
+    """Fit one marker, alone when ``arm`` is empty; overwrites ``x``, writes ``estimate`` (6,), returns the outcome."""
+    n = x.shape[0]
+    if first.shape[0] == 0:
+        return NO_INFORMATION
+    _mean, sd, unit = standardise(x)
+    if sd == 0.0:
+        return NO_INFORMATION
+    if arm.shape[0] == 0:
+        slope, information, outcome = fit_one(x, first, deaths, unit, scratch[0, :n], scratch[1, :n])
+        estimate[0] = slope / sd
+        estimate[1] = 1.0 / np.sqrt(information) / sd
+        return outcome
+    coef, inverse = np.array([start, 0.0, 0.0]), np.zeros((3, 3))
+    outcome = fit_interaction(x, arm[:n], first, deaths, unit, coef, inverse, scratch)
+    if outcome == OK:
+        estimate[0] = coef[2] / sd
+        estimate[1] = np.sqrt(inverse[2, 2]) / sd
+        estimate[2] = coef[1] / sd
+        estimate[3] = np.sqrt(inverse[1, 1]) / sd
+        estimate[4] = (coef[1] + coef[2]) / sd
+        estimate[5] = np.sqrt(inverse[1, 1] + inverse[2, 2] + 2.0 * inverse[1, 2]) / sd
+    return outcome
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def screen_columns(
     markers: np.ndarray,
     order: np.ndarray,
@@ -367,50 +431,22 @@ def screen_columns(
     block, scratch = np.empty((width, n)), np.empty((3, n))
     rows, first, deaths = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
     own_arm = np.empty(arm.shape[0])
-    whole = -1
-    coef, inverse = np.zeros(3), np.zeros((3, 3))
+    used, groups = -1, 0
     for j in range(low, high):
         at = (j - low) % width
         if at == 0:
             gather(markers, order, j, min(j + width, high), block)
         values = block[at]
-        missing = False
-        for i in range(n):
-            missing = missing or np.isnan(values[i])
-        if missing or whole < 0:
+        # complete markers share their event times: they are found again only after a marker with gaps
+        if used != n or _has_gaps(values):
             used, groups = compress(values, event, tie, rows, first, deaths)
             for i in range(used):
                 values[i] = values[rows[i]]
-                if arm.shape[0] > 0:
-                    own_arm[i] = arm[rows[i]]
-            whole = -1 if missing else groups
-        else:
-            used, groups = n, whole
+            for i in range(min(used, arm.shape[0])):
+                own_arm[i] = arm[rows[i]]
+        estimates[j, :] = np.nan
         counts[j, 0] = used
         counts[j, 1] = deaths[:groups].sum()
-        estimates[j, :] = np.nan
-        x = values[:used]
-        counts[j, 2] = NO_INFORMATION
-        if groups == 0:
-            continue
-        _mean, sd, unit = standardise(x)
-        if sd == 0.0:
-            continue
-        if arm.shape[0] == 0:
-            slope, information, outcome = fit_one(
-                x, first[:groups], deaths[:groups], unit, scratch[0, :used], scratch[1, :used]
-            )
-            if outcome == OK:
-                estimates[j, 0] = slope / sd
-                estimates[j, 1] = 1.0 / np.sqrt(information) / sd
-        else:
-            coef[0], coef[1], coef[2] = start, 0.0, 0.0
-            outcome = fit_interaction(x, own_arm[:used], first[:groups], deaths[:groups], unit, coef, inverse, scratch)
-            if outcome == OK:
-                estimates[j, 0] = coef[2] / sd
-                estimates[j, 1] = np.sqrt(inverse[2, 2]) / sd
-                estimates[j, 2] = coef[1] / sd
-                estimates[j, 3] = np.sqrt(inverse[1, 1]) / sd
-                estimates[j, 4] = (coef[1] + coef[2]) / sd
-                estimates[j, 5] = np.sqrt(inverse[1, 1] + inverse[2, 2] + 2.0 * inverse[1, 2]) / sd
-        counts[j, 2] = outcome
+        counts[j, 2] = _fit_marker(
+            values[:used], own_arm, first[:groups], deaths[:groups], start, scratch, estimates[j]
+        )
