@@ -104,7 +104,7 @@ def judge(
         autoc=area,
         autoc_lower=area - half * error,
         autoc_upper=area + half * error,
-        autoc_p=float(2 * ndtr(-abs(area) / error)) if error > 0 else 1.0,
+        autoc_p=float(2 * ndtr(-abs(area) / error)) if error > 1e-10 * float(scores.std()) else 1.0,
         slope=slope,
         slope_lower=slope - half * slope_error,
         slope_upper=slope + half * slope_error,
@@ -148,9 +148,7 @@ def _groups(
         own = scores[number == group]
         if len(own) < max(fewest, 2):
             continue
-        error = float(own.std(ddof=1)) / np.sqrt(len(own))
+        reach = half * float(own.std(ddof=1) / np.sqrt(len(own)))
         middle = float(own.mean())
-        out.append(
-            (len(own), float(predicted[number == group].mean()), middle, middle - half * error, middle + half * error)
-        )
+        out.append((len(own), float(predicted[number == group].mean()), middle, middle - reach, middle + reach))
     return tuple(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from trialstrat.subgroups.adjusted import code_covariates
 from trialstrat.subgroups.candidates import Candidates, candidates
 from trialstrat.subgroups.comparison import Comparison, comparisons, question_not_asked
 from trialstrat.subgroups.curve_study import continuous_markers, effect_curves
+from trialstrat.subgroups.cutpoints import cutpoint_study
 from trialstrat.subgroups.forest import subgroup_forest
 from trialstrat.subgroups.scales import counts_by_arm
 from trialstrat.subgroups.screen import screen_markers
@@ -26,7 +28,7 @@ MOST_CURVES = 6
 
 
 def marker_study(cohort: Cohort, *, rng: np.random.Generator, jobs: int = 1) -> tuple[StageResult, ...]:
-    """Screen, effect curves and forest of declared subgroups: stages "screen", "curves" and "forest".
+    """Screen, effect curves, cut-points and declared subgroups: stages "screen", "curves", "cutpoints", "forest".
 
     Empty where no effect of treatment can be asked (no arms, a single arm, observational arms without confounders).
     Comparisons with fewer than ``analysis.minimum_events`` events in an arm are left out with a finding that says how
@@ -47,14 +49,14 @@ def marker_study(cohort: Cohort, *, rng: np.random.Generator, jobs: int = 1) -> 
     if not usable:
         return (StageResult(stage="screen", findings=tuple(findings), facts={"refused": findings[-1].message}),)
     kept, mass = [c for c, _ in usable], [w for _, w in usable]
-    from dataclasses import replace
-
     screened = screen_markers(cohort, outcome, kept, found, weights=mass, rng=rng, jobs=jobs)
     screened = replace(screened, findings=(*screened.findings, *findings))
     markers = continuous_markers(cohort, _striking(screened, found))
     results = [screened]
     if markers:
         results.append(effect_curves(cohort, outcome, kept, markers, weights=mass, rng=rng))
+        scanned = cutpoint_study(cohort, outcome, kept, markers, weights=mass, rng=rng)
+        results += [] if scanned is None else [scanned]
     results.append(subgroup_forest(cohort, outcome, kept, weights=mass))
     return tuple(results)
 

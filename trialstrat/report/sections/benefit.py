@@ -51,13 +51,12 @@ def _lead(context: Context, scores: Table | None) -> str:
     if scores is None:
         return fmt.sentence(f"Individual benefit was not predicted: {fmt.lower_first(_refusal(context))}")
     row = _default(context, scores)
-    label = fmt.lower_first(str(row["label"]))
     p = fmt.p_value(tables.number_of(row["p"]))
     value, lower, upper = (tables.number_of(row[key]) for key in ("autoc", "lower", "upper"))
     area = fmt.interval(value, lower, upper, fmt.effect)
     holds = (tables.number_of(row["p"]) or 1.0) < 0.05 and (value or 0.0) > 0
     verdict = f"{'ranks' if holds else 'does not rank'} held-out patients by benefit{'' if holds else ' beyond chance'}"
-    return f"The {label} {verdict}: area under the targeting curve {area}, p {p}."
+    return f"{row['label']}: {verdict}, area under the targeting curve {area}, p {p}."
 
 
 def _default(context: Context, scores: Table) -> Record:
