@@ -130,7 +130,7 @@ class Table:
         """The table as a pandas frame with the column keys as names."""
         import pandas as pd
 
-        return pd.DataFrame(list(self.rows), columns=[column.key for column in self.columns])
+        return pd.DataFrame(list(self.rows), columns=pd.Index([column.key for column in self.columns]))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe form, nan as null."""
