@@ -1,0 +1,236 @@
+"""cBioPortal study folders: every fault with file and line, and "not assayed" kept apart from "wild type"."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trialstrat.cohort.readers.cbioportal import is_study, mutation_states, read_study
+from trialstrat.cohort.rules import RefusedError
+
+SHARED = Path(__file__).parents[4].parent / "shared"
+NASTY = SHARED / "nasty" / "files" / "70_cbioportal"
+REAL = SHARED / "data" / "cbioportal_study_es_0"
+
+MAF = "Hugo_Symbol\tVariant_Classification\tTumor_Sample_Barcode\tMutation_Status\n"
+FILES = {
+    "meta_study.txt": "cancer_study_identifier: s\nname: A study: with a colon\n",
+    "meta_clinical_patient.txt": (
+        "cancer_study_identifier: s\ngenetic_alteration_type: CLINICAL\ndatatype: PATIENT_ATTRIBUTES\n"
+        "data_filename: data_clinical_patient.txt\n"
+    ),
+    "data_clinical_patient.txt": (
+        "#Patient\tAge at diagnosis\tStatus\tMonths\n#x\tx\tx\tx\n#STRING\tNUMBER\tSTRING\tNUMBER\n#1\t1\t1\t1\n"
+        "PATIENT_ID\tAGE\tOS_STATUS\tOS_MONTHS\n"
+        "P1\t60\t0:LIVING\t5\nP2\t[Not Available]\t1:DECEASED\t6.5\nP3\t70\t\t[Not Available]\n"
+    ),
+    "meta_clinical_sample.txt": (
+        "cancer_study_identifier: s\ngenetic_alteration_type: CLINICAL\ndatatype: SAMPLE_ATTRIBUTES\n"
+        "data_filename: data_clinical_sample.txt\n"
+    ),
+    "data_clinical_sample.txt": (
+        "#Patient\tSample\tType\n#x\tx\tx\n#STRING\tSTRING\tSTRING\n#1\t1\t1\nPATIENT_ID\tSAMPLE_ID\tSAMPLE_TYPE\n"
+        "P1\tS1\tPrimary Tumor\nP2\tS2\tMetastasis\nP3\tS3\tPrimary Tumor\n"
+    ),
+    "meta_mutations.txt": (
+        "cancer_study_identifier: s\ngenetic_alteration_type: MUTATION_EXTENDED\ndatatype: MAF\nstable_id: mutations\n"
+        "data_filename: data_mutations.txt\n"
+    ),
+    "data_mutations.txt": MAF + "TP53\tMissense_Mutation\tS1\tSomatic\nKRAS\tNonsense_Mutation\tS2\tSomatic\n",
+    "meta_panel.txt": (
+        "cancer_study_identifier: s\ngenetic_alteration_type: GENE_PANEL_MATRIX\ndatatype: GENE_PANEL_MATRIX\n"
+        "data_filename: data_gene_panel_matrix.txt\n"
+    ),
+    "data_gene_panel_matrix.txt": "SAMPLE_ID\tmutations\nS1\tNA\nS2\tSMALL\n",
+    "data_gene_panel_small.txt": "stable_id: SMALL\ndescription: x\ngene_list: KRAS\tEGFR\n",
+    "meta_cna.txt": (
+        "cancer_study_identifier: s\ngenetic_alteration_type: COPY_NUMBER_ALTERATION\ndatatype: DISCRETE\n"
+        "stable_id: gistic\ndata_filename: data_cna.txt\n"
+    ),
+    "data_cna.txt": "Hugo_Symbol\tEntrez_Gene_Id\tS1\tS2\nTP53\t7157\t-2\t0\nERBB2\t2064\t2\tNA\n",
+    "meta_mrna.txt": (
+        "cancer_study_identifier: s\ngenetic_alteration_type: MRNA_EXPRESSION\ndatatype: CONTINUOUS\nstable_id: mrna\n"
+        "data_filename: data_mrna.txt\n"
+    ),
+    "data_mrna.txt": "Hugo_Symbol\tEntrez_Gene_Id\tS1\tS3\nESR1\t2099\t1.5\t-2\n",
+    "meta_sv.txt": (
+        "cancer_study_identifier: s\ngenetic_alteration_type: STRUCTURAL_VARIANT\ndatatype: SV\nstable_id: sv\n"
+        "data_filename: data_sv.txt\n"
+    ),
+    "data_sv.txt": "Sample_Id\tSite1_Hugo_Symbol\tSite2_Hugo_Symbol\nS1\tEML4\tALK\n",
+}
+
+
+@pytest.fixture
+def study(tmp_path):
+    """``study(name=content, ...)``: a sound folder but for the files given; None leaves one out."""
+
+    def write(changes=None):
+        folder = tmp_path / "mine"
+        folder.mkdir(exist_ok=True)
+        for name, content in {**FILES, **(changes or {})}.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            if content is None:
+                (folder / name).unlink(missing_ok=True)
+            else:
+                (folder / name).write_text(content)
+        return folder
+
+    return write
+
+
+def faults(folder: Path, **options) -> list[tuple[str, str, tuple[int, ...]]]:
+    with pytest.raises(RefusedError) as raised:
+        read_study(folder, **options)
+    return [(entry.code, entry.source.split("/", 1)[-1], entry.lines) for entry in raised.value.findings]
+
+
+def changed(name: str, old: str, new: str) -> dict[str, str]:
+    assert old in FILES[name]
+    return {name: FILES[name].replace(old, new)}
+
+
+def test_a_sound_folder(study):
+    folder = study()
+    assert is_study(folder)
+    found = read_study(folder)
+    assert (found.identifier, found.name) == ("s", "A study: with a colon")
+    assert found.patients is not None
+    assert found.patients.labels["AGE"] == "Age at diagnosis"
+    assert found.patients.lines.tolist() == [6, 7, 8]
+    assert list(found.patients.frame["AGE"].to_numpy(object, na_value=None)) == ["60", None, "70"]
+    assert dict(found.patient_of) == {"S1": "P1", "S2": "P2", "S3": "P3"}
+    assert found.chosen == ("S1", "S2", "S3")
+    assert found.copy_number is not None
+    np.testing.assert_array_equal(found.copy_number.values, [[-2, 2], [0, np.nan]])
+    assert found.matrices["mrna"].samples == ("S1", "S3")
+    assert found.structural is not None
+    assert found.structural.frame["Site2_Hugo_Symbol"].tolist() == ["ALK"]
+
+
+def test_not_assayed_is_not_wild_type(study):
+    found = read_study(study())
+    states = mutation_states(found, genes=["EGFR", "KRAS", "TP53"])
+    # S1 whole exome, S2 a panel without TP53, S3 was never sequenced
+    np.testing.assert_array_equal(states.states, [[0, 0, 1], [0, 1, np.nan], [np.nan] * 3])
+
+
+def test_case_list_says_who_was_sequenced(study):
+    case = "cancer_study_identifier: s\nstable_id: s_sequenced\ncase_list_ids: S1\tS3\n"
+    folder = study({"case_lists/cases_sequenced.txt": case})
+    states = mutation_states(read_study(folder), samples=["S3", "S1"], genes=["KRAS", "TP53"])
+    np.testing.assert_array_equal(states.states, [[0, 0], [0, 1]])
+    study({"case_lists/cases_sequenced.txt": case.replace("S3", "S9")})
+    assert faults(folder) == [("E-STUDY-ID", "case_lists/cases_sequenced.txt", ())]
+
+
+def test_without_any_list_everybody_counts_as_assayed_and_it_is_said(study):
+    none = {"meta_panel.txt": None, "data_gene_panel_matrix.txt": None, "data_gene_panel_small.txt": None}
+    found = read_study(study(none))
+    assert "W-ASSAY-UNKNOWN" in {entry.code for entry in found.findings}
+    assert mutation_states(found, genes=["TP53"]).states.tolist() == [[1], [0], [0]]
+
+
+def test_a_panel_for_the_whole_profile(study):
+    none = {"meta_panel.txt": None, "data_gene_panel_matrix.txt": None}
+    folder = study({**none, "meta_mutations.txt": FILES["meta_mutations.txt"] + "gene_panel: SMALL\n"})
+    states = mutation_states(read_study(folder), genes=["BRCA1", "KRAS"])
+    np.testing.assert_array_equal(states.states, [[np.nan, 0], [np.nan, 1], [np.nan, 0]])
+
+
+PATIENT, SAMPLE = "data_clinical_patient.txt", "data_clinical_sample.txt"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"meta_study.txt": None}, [("E-STUDY-META", "meta_study.txt", ())]),
+        ({"meta_clinical_sample.txt": None}, [("E-STUDY-META", SAMPLE, ())]),
+        (
+            {"meta_sv.txt": "no colon here\n"},
+            [("E-STUDY-META", "meta_sv.txt", (1,)), ("E-STUDY-META", "data_sv.txt", ())],
+        ),
+        (changed("meta_sv.txt", "identifier: s", "identifier: t"), [("E-STUDY-META", "meta_sv.txt", ())]),
+        (
+            changed("meta_sv.txt", "data_sv.txt", "gone.txt"),
+            [("E-STUDY-META", "data_sv.txt", ()), ("E-FILE-MISSING", "gone.txt", ())],
+        ),
+        (
+            changed("meta_sv.txt", "data_sv.txt", "../x.txt"),
+            [("E-STUDY-META", "data_sv.txt", ()), ("E-FILE-PATH", "x.txt", ())],
+        ),
+        (changed(PATIENT, "#1\t1\t1\t1\n", ""), [("E-STUDY-HEADER", PATIENT, (4,))]),
+        (changed(PATIENT, "1:DECEASED", "DECEASED"), [("E-STUDY-STATUS", PATIENT, (7,))]),
+        (changed(PATIENT, "0:LIVING", ""), [("E-EVENT-MISSING", PATIENT, (6,))]),
+        (changed(PATIENT, "P1\t60", "P1\tsixty"), [("E-VALUE-TEXT", PATIENT, (6,))]),
+        (changed(PATIENT, "P3\t70", "P1\t70"), [("E-ID-TWICE", PATIENT, (6, 8)), ("E-STUDY-ID", SAMPLE, (8,))]),
+        (changed(PATIENT, "P2\t[Not", "P2\textra\t[Not"), [("E-ROW-LONG", PATIENT, (7,))]),
+        (changed(SAMPLE, "P3\tS3", "P9\tS3"), [("E-STUDY-ID", SAMPLE, (8,))]),
+        (changed(SAMPLE, "P3\tS3", "P1\tS3"), [("E-ID-SAMPLES", SAMPLE, (6, 8))]),
+        (
+            {"data_mutations.txt": FILES["data_mutations.txt"].replace("S2", "S8")},
+            [("E-STUDY-ID", "data_mutations.txt", (3,))],
+        ),
+        (changed("data_cna.txt", "\t2\tNA", "\t3\tNA"), [("E-VALUE-RANGE", "data_cna.txt", ())]),
+        (changed("data_cna.txt", "\t2\tNA", "\thigh\tNA"), [("E-VALUE-TEXT", "data_cna.txt", (3,))]),
+        (changed("data_mrna.txt", "S3", "S7"), [("E-STUDY-ID", "data_mrna.txt", (1,))]),
+        (changed("data_sv.txt", "\nS1", "\nS7"), [("E-STUDY-ID", "data_sv.txt", (2,))]),
+        (changed("data_gene_panel_matrix.txt", "S1", "S6"), [("E-STUDY-ID", "data_gene_panel_matrix.txt", (2,))]),
+        ({"data_gene_panel_small.txt": None}, [("E-STUDY-META", "data_gene_panel_matrix.txt", (3,))]),
+    ],
+)
+def test_each_fault_with_file_and_line(study, changes, expected):
+    assert faults(study(changes)) == expected
+
+
+def test_faults_of_several_files_come_together(study):
+    folder = study({**changed(PATIENT, "1:DECEASED", "DEAD"), **changed("data_sv.txt", "\nS1", "\nS7")})
+    assert faults(folder) == [("E-STUDY-STATUS", PATIENT, (7,)), ("E-STUDY-ID", "data_sv.txt", (2,))]
+
+
+def test_sample_rules(study):
+    folder = study(changed(SAMPLE, "P2\tS2\tMeta", "P1\tS2\tMeta"))
+    assert read_study(folder, sample_rule="first").chosen == ("S1", "S3")
+    assert read_study(folder, sample_rule="primary").chosen == ("S1", "S3")
+    both = study(changed(SAMPLE, "P2\tS2\tMetastasis", "P1\tS2\tPrimary Tumor"))
+    assert faults(both, sample_rule="primary") == [("E-ID-SAMPLES", SAMPLE, (6, 7))]
+
+
+def test_long_discrete_copy_number(study):
+    long = "Hugo_Symbol\tEntrez_Gene_Id\tSample_Id\tValue\nTP53\t1\tS1\t-2\nERBB2\t2\tS2\t2\n"
+    folder = study({"data_cna.txt": long, **changed("meta_cna.txt", "DISCRETE", "DISCRETE_LONG")})
+    found = read_study(folder).copy_number
+    assert found is not None
+    assert found.genes == ("ERBB2", "TP53")
+    np.testing.assert_array_equal(found.values, [[np.nan, -2], [2, np.nan]])
+
+
+@pytest.mark.skipif(not NASTY.exists(), reason="shared data are not here")
+def test_the_folder_of_the_catalogue_has_all_its_faults_named():
+    assert faults(NASTY) == [
+        ("E-STUDY-META", "data_clinical_sample.txt", ()),
+        ("E-STUDY-HEADER", "data_clinical_sample.txt", (4,)),
+        ("E-STUDY-STATUS", "data_clinical_patient.txt", (10,)),
+        ("E-EVENT-MISSING", "data_clinical_patient.txt", (11,)),
+        ("E-ID-SAMPLES", "data_clinical_sample.txt", (5, 6, 7)),
+    ]
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="shared data are not here")
+def test_a_folder_of_the_format_s_own_importer():
+    """841 patients with 845 samples, 87 deaths: the counts of the data's own description."""
+    found = read_study(REAL, sample_rule="first")
+    assert found.patients is not None
+    assert (len(found.patients.frame), len(found.samples.frame), len(found.chosen)) == (841, 845, 841)
+    assert int((found.patients.frame["OS_STATUS"] == "1:DECEASED").sum()) == 87
+    assert found.mutations is not None
+    assert found.mutations.rows == 36
+    states = mutation_states(found, genes=["TP53", "FGFR3"])
+    row = dict(zip(states.samples, states.states.tolist(), strict=True))
+    fgfr3, tp53 = states.genes.index("FGFR3"), states.genes.index("TP53")
+    assert np.isnan(row["TEST_SAMPLE_13"][fgfr3])  # TESTPANEL1 has TP53 and no FGFR3
+    assert not np.isnan(row["TEST_SAMPLE_13"][tp53])
+    assert not np.isnan(row["TEST_SAMPLE_10"]).any()  # no panel: whole exome
+    assert np.isnan(row["TCGA-A1-A0SD-01"]).all()  # never sequenced
