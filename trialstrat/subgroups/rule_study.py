@@ -19,6 +19,7 @@ from trialstrat.stats.propensity import propensity
 from trialstrat.subgroups.adjusted import code_covariates
 from trialstrat.subgroups.comparison import Comparison, comparisons, question_not_asked
 from trialstrat.subgroups.literals import Marker
+from trialstrat.subgroups.policy_tree import policy_tree, tree_table
 from trialstrat.subgroups.rule_search import (
     RuleFound,
     RuleOptions,
@@ -278,6 +279,8 @@ def _report(
     lead = min(range(len(compared)), key=lambda k: (not found[k].claimed, compared[k].searched.found.p))
     main, rule = compared[lead], found[lead]
     facts = _facts(cohort, main, rule, several)
+    tree = policy_tree(main.searched.data, main.searched.options, rng=rng)
+    tables = (*_tables(cohort, outcome, compared, found, lead), tree_table(tree, main.searched.data, outcome.unit))
     heterogeneity = StageResult(
         stage="heterogeneity",
         estimates=tuple(tests),
@@ -291,7 +294,7 @@ def _report(
             StageResult(
                 stage="rule",
                 estimates=tuple(effects),
-                tables=_tables(cohort, outcome, compared, found, lead),
+                tables=tables,
                 facts=facts,
             ),
         ),
