@@ -232,4 +232,38 @@ def _cutpoints(context: Context) -> list[Block]:
     table = context.record.table("cutpoints.summary")
     if table is None:
         return []
-    return [tables.view(table, "cutpoints", drop=("marker", "comparison") if len(context.pairs) == 1 else ("marker",))]
+    notes = tables.Footnotes()
+    several = len({str(pair) for pair in table.column("comparison")}) > 1
+    rows = []
+    for row in table.records():
+        why = str(row["reason"] or "not estimable")
+        unit = f", {row['unit']}" if row["unit"] else ""
+        among = f" ({row['comparison']})" if several else ""
+        rows.append(
+            tables.row(
+                tables.text(f"{row['label']}{unit}{among}", header=True),
+                tables.ranged(row, ("cut", "lower", "upper"), fmt.effect, why, notes),
+                tables.value(row["share"], fmt.percent, why, notes),
+                tables.value(row["ratio_naive"], fmt.effect, why, notes),
+                tables.value(row["p"], fmt.p_value, why, notes),
+                tables.value(row["p_adjusted"], fmt.p_value, why, notes),
+            )
+        )
+    heads = tables.heads(
+        "Marker",
+        tables.numeric("Best cut (95% interval)"),
+        tables.numeric("At or below"),
+        tables.numeric("Ratio of hazard ratios, above to below", "naive"),
+        tables.numeric("p, corrected for the scan"),
+        tables.numeric("and for the markers"),
+    )
+    return [
+        TableView(
+            key="cutpoints",
+            caption=table.title,
+            heads=heads,
+            rows=tuple(rows),
+            note=table.note,
+            footnotes=notes.entries(),
+        )
+    ]

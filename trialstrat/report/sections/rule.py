@@ -27,6 +27,7 @@ READING = (
 )
 #: Simple tables shown as they were stored: name, caption, folded.
 PLAIN = (
+    ("comparisons", "Every treatment against the control", False),
     ("searched", "What was searched", False),
     ("selection_frequency", "Conditions found again in resamples", False),
     ("cutpoints", "Cut-points found in resamples", True),
@@ -52,7 +53,7 @@ def build(context: Context) -> Section | None:
     blocks += _curves(context)
     stability = context.record.table("rule.stability")
     if stability is not None:
-        blocks.append(tables.view(stability, "rule-stability", caption="How stable the rule is"))
+        blocks.append(tables.view(stability, "rule-stability", drop=("quantity",), caption="How stable the rule is"))
     for name, caption, folded in PLAIN:
         table = context.record.table(f"rule.{name}")
         if table is not None:
