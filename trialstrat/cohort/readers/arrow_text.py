@@ -6,7 +6,7 @@ cost most of the time and memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -22,6 +22,8 @@ from trialstrat.cohort.rules import RefusedError, finding
 
 #: Bytes per block: a row must fit into one, and wide rows need large blocks or the columns fall into crumbs.
 _BLOCK, _WIDE_BLOCK, _WIDE = 1 << 22, 1 << 25, 1000
+#: Bytes that are parsed before the next run of rows is asked for.
+_PIECE = 1 << 25
 
 
 def body_after_comments(payload: Payload) -> tuple[bytes, int]:
@@ -63,25 +65,75 @@ def read_typed(
     RefusedError
         For ragged or cut rows, or a value that does not fit its column's type (column and lines named).
     """
+    pieces = read_pieces(
+        body,
+        types,
+        delimiter=delimiter,
+        wanted=wanted,
+        missing=missing,
+        file=file,
+        skipped=skipped,
+        quotes=quotes,
+        piece=len(body) + 1,
+    )
+    return pa.concat_tables(pieces)
+
+
+def read_pieces(
+    body: bytes,
+    types: Sequence[pa.DataType],
+    *,
+    delimiter: str,
+    wanted: Sequence[int],
+    missing: Sequence[str],
+    file: str,
+    skipped: int = 0,
+    quotes: bool = False,
+    piece: int = _PIECE,
+) -> Iterator[pa.Table]:
+    """The same table in runs of rows, each parsed when it is asked for: memory for one run at a time.
+
+    Raises
+    ------
+    RefusedError
+        As `read_typed`, for faults anywhere in the file.
+    """
     keys = [str(at) for at in range(len(types))]
     rows = body.count(b"\n")
     if rows * len(wanted) > MOST_CELLS:
         raise RefusedError(finding("E-FILE-SIZE", source=file, detail=f"{rows} rows x {len(wanted)} columns"))
-    block = min(_WIDE_BLOCK if len(types) > _WIDE else _BLOCK, len(body) + 1)
-    try:
-        return pacsv.read_csv(
-            pa.BufferReader(body),
-            read_options=pacsv.ReadOptions(column_names=keys, skip_rows=1, block_size=block),
-            parse_options=pacsv.ParseOptions(delimiter=delimiter, quote_char='"' if quotes else False),
-            convert_options=pacsv.ConvertOptions(
-                column_types=dict(zip(keys, types, strict=True)),
-                include_columns=[str(at) for at in wanted],
-                null_values=["", *missing],
-                strings_can_be_null=False,
-            ),
-        )
-    except pa.ArrowInvalid:
-        _explain(body, types, delimiter=delimiter, wanted=wanted, missing=missing, file=file, skipped=skipped)
+    whole = pa.py_buffer(body)
+    convert = pacsv.ConvertOptions(
+        column_types=dict(zip(keys, types, strict=True)),
+        include_columns=[str(at) for at in wanted],
+        null_values=["", *missing],
+        strings_can_be_null=False,
+    )
+    parse = pacsv.ParseOptions(delimiter=delimiter, quote_char='"' if quotes else False)
+    start = body.find(b"\n") + 1
+    while start < len(body):
+        end = _end_of_piece(body, start, piece)
+        block = min(_WIDE_BLOCK if len(types) > _WIDE else _BLOCK, end - start + 1)
+        try:
+            if body[start:end].strip(b"\n"):
+                yield pacsv.read_csv(
+                    pa.BufferReader(whole.slice(start, end - start)),
+                    read_options=pacsv.ReadOptions(column_names=keys, block_size=block),
+                    parse_options=parse,
+                    convert_options=convert,
+                )
+        except pa.ArrowInvalid:
+            _explain(body, types, delimiter=delimiter, wanted=wanted, missing=missing, file=file, skipped=skipped)
+        start = end
+
+
+def _end_of_piece(body: bytes, start: int, piece: int) -> int:
+    """The end of the last line that ends within ``piece`` bytes, else of the one that runs over them."""
+    if len(body) - start <= piece:
+        return len(body)
+    end = body.rfind(b"\n", start, start + piece)
+    end = end if end >= 0 else body.find(b"\n", start + piece)
+    return len(body) if end < 0 else end + 1
 
 
 def _explain(

@@ -1,7 +1,7 @@
 """Expression matrices, genes in rows or in columns, as one block of numbers with patients in rows.
 
-The reader keeps to one copy of the text, one of the columns and one of the matrix: a transcriptome is read in about
-the time of the CSV parser alone.
+The file is parsed in runs of rows straight into the matrix, so that the text and the matrix are all that is held: a
+transcriptome is read in about the time of the CSV parser alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trialstrat.cohort.genes import gene_findings
-from trialstrat.cohort.readers.arrow_text import body_after_comments, header_fields, read_typed, row_lines
+from trialstrat.cohort.readers.arrow_text import body_after_comments, header_fields, read_pieces, row_lines
 from trialstrat.cohort.readers.delimited import find_delimiter
 from trialstrat.cohort.readers.table import Payload, checked_names
 from trialstrat.cohort.rules import RefusedError, finding
@@ -138,18 +138,16 @@ def _read(
     kinds: list[pa.DataType] = [pa.float64()] * len(header)
     for at in labels:
         kinds[at] = pa.large_string()
-    table = read_typed(
+    rows: list[str] = []
+    block = np.empty((len(values), body.count(b"\n") + 1))
+    for piece in read_pieces(
         body, kinds, delimiter=delimiter, wanted=(0, *values), missing=missing, file=file, skipped=skipped, quotes=True
-    )
-    rows = [str(name) for name in table.column("0").to_pylist()]
-    columns = table.columns[1:]
-    del table
-    block = np.empty((len(values), len(rows)))
-    columns.reverse()
-    for at in range(len(values)):
-        # taken from the list, so that the memory of a column is free as soon as it is in the block
-        _copy(columns.pop(), block[at])
-    return rows, block, row_lines(body, skipped, len(rows))
+    ):
+        start, end = len(rows), len(rows) + piece.num_rows
+        for column, into in zip(piece.columns[1:], block, strict=True):
+            _copy(column, into[start:end])
+        rows += [str(name) for name in piece.column("0").to_pylist()]
+    return rows, block[:, : len(rows)], row_lines(body, skipped, len(rows))
 
 
 def _copy(column: pa.ChunkedArray, into: NDArray[np.float64]) -> None:
