@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.unit.cohort.readers.conftest import cells
 from trialstrat.cohort.readers.cbioportal import is_study, mutation_states, read_study
+from trialstrat.cohort.readers.study_tables import study_table, tables_of
 from trialstrat.cohort.rules import RefusedError
+from trialstrat.errors import InvalidInputError
 
 SHARED = Path(__file__).parents[4].parent / "shared"
 NASTY = SHARED / "nasty" / "files" / "70_cbioportal"
@@ -234,3 +237,19 @@ def test_a_folder_of_the_format_s_own_importer():
     assert not np.isnan(row["TEST_SAMPLE_13"][tp53])
     assert not np.isnan(row["TEST_SAMPLE_10"]).any()  # no panel: whole exome
     assert np.isnan(row["TCGA-A1-A0SD-01"]).all()  # never sequenced
+
+
+def test_every_part_as_a_table_of_patients(study):
+    found = read_study(study(changed(SAMPLE, "P3\tS3", "P1\tS3")), sample_rule="first")
+    assert tables_of(found) == ("patients", "samples", "mutations", "copy_number", "mrna")
+    assert study_table(found, "patients") is found.patients
+    samples = study_table(found, "samples")
+    assert cells(samples) == [["P1", "S1", "Primary Tumor"], ["P2", "S2", "Metastasis"]]
+    assert samples.lines.tolist() == [6, 7]
+    mutations = study_table(found, "mutations")
+    assert list(mutations.frame.columns) == ["PATIENT_ID", "KRAS", "TP53"]
+    assert cells(mutations) == [["P1", "0", "1"], ["P2", "1", None]]
+    assert cells(study_table(found, "copy_number")) == [["P1", "-2", "2"], ["P2", "0", None]]
+    assert cells(study_table(found, "mrna")) == [["P1", "1.5"], ["P2", None]]
+    with pytest.raises(InvalidInputError, match="no table 'rna'; it has patients, samples"):
+        study_table(found, "rna")
