@@ -50,7 +50,7 @@ def marker_study(cohort: Cohort, *, rng: np.random.Generator, jobs: int = 1) -> 
         return (StageResult(stage="screen", findings=tuple(findings), facts={"refused": findings[-1].message}),)
     kept, mass = [c for c, _ in usable], [w for _, w in usable]
     screened = screen_markers(cohort, outcome, kept, found, weights=mass, rng=rng, jobs=jobs)
-    screened = replace(screened, findings=(*screened.findings, *findings))
+    screened = replace(screened, findings=(*screened.findings, *findings, *_partly(cohort)))
     markers = continuous_markers(cohort, _striking(screened, found))
     results = [screened]
     if markers:
@@ -104,6 +104,21 @@ def _weights(cohort: Cohort, compared: Sequence[Comparison]) -> tuple[list[Float
         out.append(weights)
         reasons.append("" if model.status == "ok" else model.reason)
     return out, reasons
+
+
+def _partly(cohort: Cohort) -> list[Finding]:
+    """Arms that were partly chosen are compared as they are: said, because weights are for arms that all were."""
+    arms = cohort.protocol.arms
+    if arms is None or arms.allocation != "partly_randomised":
+        return []
+    return [
+        Finding(
+            code="W-SCREEN-PARTLY",
+            severity="note",
+            message="treatment was only partly randomised: effects by marker are not adjusted for who chose it",
+            remedy="Declare allocation: observational to have all effects weighted",
+        )
+    ]
 
 
 def _no_weights(comparison: Comparison, reason: str) -> Finding:

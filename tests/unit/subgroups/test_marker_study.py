@@ -111,6 +111,11 @@ def test_observational_arms_are_weighted() -> None:
     assert weighted["hazard_ratio"] == pytest.approx(unweighted["hazard_ratio"], rel=0.1)
 
 
+def test_partly_randomised_arms_are_said_to_be_unadjusted() -> None:
+    found = stages(cohort(trial(n=200), arms={"allocation": "partly_randomised", "confounders": ["stage"]}))
+    assert [finding.code for finding in found["screen"].findings] == ["W-SCREEN-PARTLY"]
+
+
 def test_refusals() -> None:
     assert marker_study(cohort(trial(n=100), arms=None), rng=np.random.default_rng(1)) == ()
     unknown = cohort(trial(n=100), arms={"allocation": "observational"})
