@@ -51,17 +51,13 @@ def parse_rules(text: str, source: str = "criteria.csv") -> tuple[Criterion, ...
     InvalidInputError
         All rules that cannot be read, each with its place in the file and what was expected there.
     """
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
     out: list[Criterion] = []
     faults: list[str] = []
-    start = 1
-    for row in reader:
-        if row and row[0].strip():
-            try:
-                out.append(_rule(row[0], start))
-            except InvalidInputError as error:
-                faults.append(f"{source}: {error}")
-        start = reader.line_num + 1
+    for start, cell in _cells(text, source):
+        try:
+            out.append(_rule(cell, start))
+        except InvalidInputError as error:
+            faults.append(f"{source}: {error}")
     ids = [criterion.id for criterion in out]
     faults += [
         f"{source}: rule {name} is written twice; rename one" for name in dict.fromkeys(ids) if ids.count(name) > 1
@@ -69,6 +65,21 @@ def parse_rules(text: str, source: str = "criteria.csv") -> tuple[Criterion, ...
     if faults:
         raise InvalidInputError(*faults)
     return tuple(out)
+
+
+def _cells(text: str, source: str) -> list[tuple[int, str]]:
+    """The first cell of every row that has one, with the line where the row starts."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    out: list[tuple[int, str]] = []
+    start = 1
+    try:
+        for row in reader:
+            if row and row[0].strip():
+                out.append((start, row[0]))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise InvalidInputError(f"{source}: line {start}: not a CSV file ({error})") from None
+    return out
 
 
 def _rule(cell: str, start: int) -> Criterion:

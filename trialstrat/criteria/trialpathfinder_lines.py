@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from trialstrat.criteria.language.model import MAXIMUM_DEPTH, AllOf, AnyOf, Comparison, Keep, Pick
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.model import Condition, Value
@@ -152,7 +154,10 @@ class _Reader:
         right = self.side(depth)
         if left.value is not None:
             left, right, sign = right, left, _MIRROR[sign]
-        node = _valued(left, right, sign) if right.value is not None else _numeric(left, right, sign)
+        try:
+            node = _valued(left, right, sign) if right.value is not None else _numeric(left, right, sign)
+        except ValidationError as error:  # a number beyond the largest
+            raise InvalidInputError(f"character {at}: {error.errors()[0]['msg']}") from None
         if node is None:
             raise InvalidInputError(
                 f"character {at}: a comparison needs one column or two, and text only with == or !="

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trialstrat.criteria.language.evaluate import admitted, evaluate
 from trialstrat.criteria.language.grammar import parse
@@ -150,3 +152,26 @@ def test_two_blocks_are_one_criterion() -> None:
 def test_rules_that_cannot_be_read_say_where(text: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         parse_rules(text)
+
+
+pieces = st.sampled_from(
+    ["a['x']", "b['y']", "'t'", "1", "1e999", "2.5 *", "@DAYS(3)", "@DAYS(x)", "MIN(", "ABS(", "AND", "OR", "True",
+     "(", ")", "<", "==", "!=", "+", "-", "#Inclusion", "\n", '"', ",", "\x00"]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(pieces, max_size=12).map(" ".join) | st.text(max_size=20))
+def test_any_text_is_a_rule_or_a_fault_with_a_message(line: str) -> None:
+    for text in (line, f'"R\n#Inclusion\n{line}"'):
+        messages: tuple[str, ...] = ()
+        try:
+            parse_rules(text)
+        except InvalidInputError as error:
+            messages = error.messages
+        assert all(message.startswith("criteria.csv: ") for message in messages)
+
+
+def test_a_cell_beyond_the_limit_of_csv_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="line 1: not a CSV file"):
+        parse_rules('"' + "x" * 200_000 + '"')

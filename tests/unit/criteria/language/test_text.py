@@ -242,3 +242,21 @@ def test_a_written_criterion_embeds_with_its_policy(kind: str, missing: str) -> 
     )
     assert Criterion.embed(written).missing == missing
     assert Criterion.embed(written).when == written.when
+
+
+pieces = st.sampled_from(
+    ["age", "lab", "`a b`", '"x"', '"\\ud800"', "1", "-2.5", "1e999", "and", "or", "not", "(", ")", "any", "count",
+     "where", "has", "from day", "to day", ">=", "<", "==", "is", "in", "linked", "keep", "pick", "least", ";", ",",
+     "known", "mutation of", "tmb", "msi", "+", "-", "*"]
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(pieces, max_size=12).map(" ".join) | st.text(max_size=20))
+def test_any_text_is_a_criterion_or_a_fault_with_a_place(text: str) -> None:
+    nodes, message = (), ""
+    try:
+        nodes = parse(text)
+    except InvalidInputError as error:
+        message = str(error)
+    assert message.startswith("character ") if message else parse(write_all(nodes)) == nodes
