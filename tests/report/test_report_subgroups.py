@@ -165,3 +165,23 @@ def test_the_sections_stand_in_the_report_in_their_order(record: RunRecord, stud
     keys = [section.key for section in page.sections]
     assert keys.index("primary") < keys.index("heterogeneity") < keys.index("rule") < keys.index("criteria")
     assert not {"screen", "curves", "forest", "cutpoints"} & set(keys)
+
+
+def test_several_comparisons_lead_with_the_adjusted_p() -> None:
+    shared = {"label": "Any", "unit": "p", "method": "m"}
+    tests = [
+        Estimate(
+            name=f"heterogeneity.global.{kind}.t{k}_vs_ctrl", value=value, population=f"Drug {k} vs Control", **shared
+        )
+        for k, kind, value in ((1, "p", 0.01), (1, "adjusted_p", 0.02), (2, "p", 0.6), (2, "adjusted_p", 0.6))
+    ]
+    section = heterogeneity.build(
+        context({"heterogeneity": StageResult(stage="heterogeneity", estimates=tuple(tests))})
+    )
+    assert section is not None
+    assert section.lead == (
+        "The effect of treatment differs between patients (Drug 1 vs Control) (smallest global p, adjusted for 2 "
+        "comparisons 0.020)."
+    )
+    table = next(block for block in section.blocks if isinstance(block, TableView))
+    assert "Any, Drug 2 vs Control" in text_of(table)

@@ -8,7 +8,7 @@ from trialstrat.report.context import Context
 from trialstrat.report.figures.heterogeneity import volcano_chart
 from trialstrat.report.page import Block, Figure, Notice, Panel, Section, TableView
 from trialstrat.report.sections import effect_curves, general, subgroup_forest
-from trialstrat.results import Cell, Table
+from trialstrat.results import Cell, Estimate, Table
 
 #: Stages that this section tells of.
 STAGES = ("heterogeneity", "screen", "cutpoints", "curves", "forest")
@@ -50,13 +50,15 @@ def build(context: Context) -> Section | None:
 
 
 def _lead(context: Context) -> str:
-    whole = context.record.estimate("heterogeneity.global.p")
     parts = []
+    whole, several = _global(context)
     if whole is not None and whole.status == "ok":
         seen = (
             "differs between patients" if whole.value < _alpha(context) else "is not shown to differ between patients"
         )
-        parts.append(f"The effect of treatment {seen} (global test, p {fmt.p_value(whole.value)}).")
+        test = f"smallest global p, adjusted for {several} comparisons" if several > 1 else "global test, p"
+        among = f" ({whole.population})" if several > 1 and whole.value < _alpha(context) else ""
+        parts.append(f"The effect of treatment {seen}{among} ({test} {fmt.p_value(whole.value)}).")
     elif whole is not None:
         parts.append(fmt.sentence(f"The global test could not be done: {fmt.lower_first(whole.reason)}"))
     parts += [_strongest(context)]
@@ -64,6 +66,17 @@ def _lead(context: Context) -> str:
     if refused and not any(parts):
         return fmt.sentence(f"Heterogeneity was not studied: {fmt.lower_first(refused)}")
     return " ".join(part for part in parts if part) or "Whether the effect of treatment differs between patients."
+
+
+def _global(context: Context) -> tuple[Estimate | None, int]:
+    """The global test and how many comparisons there are: with several, the smallest p adjusted for their number."""
+    stage = context.record.stage("heterogeneity")
+    tests = [entry for entry in stage.estimates if entry.name.startswith("heterogeneity.global.")] if stage else []
+    adjusted = [entry for entry in tests if ".adjusted_p" in entry.name]
+    chosen = adjusted or tests
+    known = [entry for entry in chosen if entry.status == "ok"]
+    best = min(known, key=lambda entry: entry.value) if known else next(iter(chosen), None)
+    return best, len(chosen)
 
 
 def _alpha(context: Context) -> float:
@@ -116,11 +129,12 @@ def _components(context: Context) -> list[Block]:
     return blocks
 
 
-def _tests(tests: tuple) -> TableView:
+def _tests(tests: tuple[Estimate, ...]) -> TableView:
     notes = tables.Footnotes()
+    several = len({entry.population for entry in tests}) > 1
     rows = [
         tables.row(
-            tables.text(entry.label, header=True),
+            tables.text(f"{entry.label}, {entry.population}" if several else entry.label, header=True),
             tables.estimate(entry, fmt.p_value, notes),
             tables.text(fmt.sentence(entry.null_hypothesis)),
             tables.text(entry.method),
