@@ -16,7 +16,7 @@ from trialstrat.stats.concordance import concordance_sums
 from trialstrat.stats.cox_data import CoxData, cox_data
 from trialstrat.stats.cox_solution import solve
 from trialstrat.stats.kernels.linear import row_products
-from trialstrat.stats.partial_likelihood import inverse
+from trialstrat.stats.partial_likelihood import Maximum, inverse
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -31,7 +31,8 @@ class CoxFit:
     ----------
     coef, std_error, robust_std_error : (p,)
         Log hazard ratios and their model-based and sandwich standard errors (None without ``cluster``). nan where not
-        estimable: ``collinear`` columns (a combination of the columns before them) and ``monotone`` ones (infinite).
+        estimable: ``collinear`` columns (a combination of the columns before them) and ``monotone``
+        ones (infinite, or beyond 10 per SD).
     covariance : (p, p)
         The covariance used by ``wald`` and the limits: the sandwich with ``cluster``, else the inverse information.
     loglik_null, loglik : float
@@ -165,7 +166,7 @@ def fit_cox(data: CoxData, level: float = 0.95) -> CoxFit:
     coef, covariance, top = found.coef, found.covariance, found.top
     collinear = tuple(data.names[j] for j in np.flatnonzero(found.collinear))
     monotone = tuple(data.names[j] for j in np.flatnonzero(found.monotone))
-    reason = _reason(collinear, monotone, top.converged)
+    reason = _reason(collinear, monotone, top)
     status: Status = "ok" if np.isfinite(coef).any() or coef.size == 0 else "not_estimable"
     rank = coef.size - len(collinear)
     half = float(ndtri(0.5 + level / 2.0)) * np.sqrt(covariance.diagonal())
@@ -188,13 +189,15 @@ def fit_cox(data: CoxData, level: float = 0.95) -> CoxFit:
     )  # fmt: skip
 
 
-def _reason(collinear: tuple[str, ...], monotone: tuple[str, ...], converged: bool) -> str:
+def _reason(collinear: tuple[str, ...], monotone: tuple[str, ...], top: Maximum) -> str:
     parts = []
     if collinear:
         parts.append(f"no own information in {', '.join(collinear)} (constant, or a combination of earlier columns)")
-    if monotone:
+    if monotone and (top.monotone.any() or not top.converged):
         parts.append(f"the likelihood has no finite maximum in {', '.join(monotone)} (separation)")
-    if not converged:
+    elif monotone:
+        parts.append(f"no credible estimate of {', '.join(monotone)} (all but separated, or nearly collinear)")
+    if not top.converged:
         parts.append("Newton's method did not converge")
     return "; ".join(parts)
 

@@ -91,11 +91,15 @@ def _sandwich(data: CoxData, residuals: Floats, model: Floats) -> Floats:
 
 
 def _centre_and_scale(data: CoxData) -> tuple[Floats, Floats]:
-    """Weighted means and standard deviations of the columns; 1 for a constant column."""
+    """Weighted means and standard deviations of the columns; an infinite one takes a column out of the model.
+
+    Those are the constant columns, and those on a scale whose square a double cannot hold.
+    """
     centre = np.average(data.x, axis=0, weights=data.weights)
-    scale = np.sqrt(np.average((data.x - centre) ** 2, axis=0, weights=data.weights))
-    constant = scale <= 1e-13 * np.abs(centre)
-    return centre, np.where(constant | (scale == 0), np.inf, scale)
+    largest = np.maximum(np.abs(data.x - centre).max(axis=0), np.finfo(float).tiny)
+    scale = largest * np.sqrt(np.average(((data.x - centre) / largest) ** 2, axis=0, weights=data.weights))
+    useless = (scale <= 1e-13 * np.abs(centre)) | (scale < 1e-150) | (scale > 1e150)
+    return centre, np.where(useless, np.inf, scale)
 
 
 def _identified(data: CoxData, information: Floats) -> Bools:

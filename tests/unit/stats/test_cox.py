@@ -105,6 +105,14 @@ def test_collinear_columns_are_named_and_left_out():
     assert fit.status == "ok"
 
 
+def test_nearly_collinear_columns_are_not_called_separated():
+    data = trial(n=60, seed=2)
+    noise = np.random.default_rng(0).normal(size=60)
+    fit = cox(data["time"], data["event"], np.column_stack([data["x"][:, 0], data["x"][:, 0] + 1e-5 * noise]))
+    assert np.isnan(fit.coef).all()
+    assert "nearly collinear" in fit.reason
+
+
 def test_a_covariate_constant_within_strata_has_no_estimate():
     data = trial(seed=2)
     fit = cox(data["time"], data["event"], data["strata"].astype(float), strata=data["strata"])
@@ -139,6 +147,19 @@ def test_separated_main_effect_takes_its_interaction_along():
     assert set(fit.monotone) == {"m", "am"}
     assert np.isfinite(fit.coef[0])
     assert np.isnan(fit.coef[1:]).all()
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-100, 1e100, 1e200])
+def test_scales_near_the_limits_of_a_double(scale):
+    data = trial(seed=2)
+    one = cox(data["time"], data["event"], data["x"])
+    fit = cox(data["time"], data["event"], np.column_stack([data["x"][:, 0] * scale, data["x"][:, 1]]))
+    if scale in (1e-100, 1e100):
+        assert fit.coef * [scale, 1] == pytest.approx(one.coef)
+        assert fit.std_error * [scale, 1] == pytest.approx(one.std_error)
+    else:
+        assert fit.collinear == ("x1",)
+        assert np.isfinite(fit.coef[1])
 
 
 @pytest.mark.parametrize("n", [3, 8, 40])
