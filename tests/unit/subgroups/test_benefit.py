@@ -146,3 +146,11 @@ def test_pseudo_values_of_the_training_rows_do_not_see_the_others() -> None:
     changed = replace(outcome, time=np.where(mask, outcome.time, outcome.time * 3))
     again, _ = absolute_outcome(changed, study.treated()[mask], mask)
     np.testing.assert_array_equal(first, again)
+
+
+def test_workers_change_no_number() -> None:
+    study = quick(cohort(trial(n=240, seed=8)))
+    one, two = (benefit_study(study, rng=np.random.default_rng(2), jobs=jobs) for jobs in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert one.to_dict() == two.to_dict()
