@@ -174,7 +174,9 @@ def _cox(
         return prognostic, found, found.adjusted_p
     both = cox_screen(markers, time, event, arm, strata=strata, threads=threads)
     tested = max_t(markers, time, event, arm, rng=rng, n_permutations=draws, threads=threads)
-    return prognostic, Effects(effect=both.effect, std_error=both.std_error), tested.adjusted_p
+    # the search is paid for with score statistics; an adjusted p below the plain Wald p would confuse more than help
+    adjusted = np.maximum(tested.adjusted_p, both.p)
+    return prognostic, Effects(effect=both.effect, std_error=both.std_error), adjusted
 
 
 # -- what is stored ------------------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ def test_screen_agrees_with_one_model_at_a_time() -> None:
     fit = cox(study.outcome.time, study.outcome.event, np.column_stack([arm, x, arm * x]))
     assert row["hr_interaction"] == pytest.approx(fit.hazard_ratio[2], rel=1e-6)
     assert row["p"] == pytest.approx(fit.p[2], rel=1e-5)
+    assert row["p_maxt"] >= row["p"]
 
 
 def test_forest_agrees_with_the_subgroups_own_models() -> None:
