@@ -273,3 +273,25 @@ def calibrate(
         for line in outcome.headline():
             typer.echo(_visible(line))
         typer.echo(f"Written: {outcome.out}")
+
+
+@app.command()
+@guarded
+def export(
+    criteria: Annotated[Path, typer.Argument(metavar="RUN|criteria.yaml", help="A run folder or a criteria file.")],
+    to: Annotated[str, typer.Option("--to", help="text, csv, usdm, circe, sql, fhir or ctml.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The file; default: beside the run folder.")] = None,
+    concepts: Annotated[Path | None, typer.Option("--concepts", help="OMOP concepts of the columns (YAML).")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Write nothing when something cannot be carried.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the criteria for another system, with the list of what it cannot carry."""
+    from trialstrat.pipeline.export import export as do_export
+
+    outcome = do_export(criteria, to, out, strict, concepts=concepts)
+    if as_json:
+        typer.echo(json.dumps(outcome.to_dict(), ensure_ascii=False))
+    elif not quiet:
+        for line in outcome.lines():
+            typer.echo(_visible(line))

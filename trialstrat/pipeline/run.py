@@ -28,6 +28,7 @@ from trialstrat.protocol.load import LoadedProtocol, load_protocol
 from trialstrat.report.build import build_report
 from trialstrat.report.render import render
 from trialstrat.results import Estimate, Finding, StageResult
+from trialstrat.subgroups.benefit import benefit_study
 from trialstrat.subgroups.marker_study import marker_study
 from trialstrat.subgroups.primary import primary_analysis
 from trialstrat.subgroups.risk_groups import risk_groups
@@ -157,6 +158,8 @@ def _analyse(
         files.update(_model_files(study))
     progress.stage("who benefits")
     results += marker_study(cohort, rng=generator(seeds["markers"]), jobs=options.jobs)
+    benefit = benefit_study(cohort, rng=generator(seeds["benefit"]), jobs=options.jobs)
+    results += [] if benefit is None else [benefit]
     predictive = rule_study(cohort, rng=generator(seeds["subgroups"]))
     results += predictive.results
     rules += predictive_rule(cohort, predictive)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trialstrat.cohort.shown import ShownOutcome, whole_horizon
+from trialstrat.cohort.shown import ShownOutcome, said_horizon
 from trialstrat.results import Cell, Column, Estimate, Table
 from trialstrat.subgroups.curves import CURVE_METHOD, DrawnCurve, at_risk_table, draw, km_table
 from trialstrat.subgroups.literals import condition_text, operator_and_value
@@ -143,9 +143,7 @@ def effects_table(found: RuleFound, outcome: ShownOutcome, note: str) -> Table:
             Column(key="n_treated", label="Treated", kind="count"),
         ),
         rows=tuple(rows),
-        note=f"{note} Restricted means up to {whole_horizon(outcome.horizon)} {outcome.unit}."
-        if outcome.horizon is not None
-        else note,
+        note=f"{note} Restricted means up to {said_horizon(outcome)}." if outcome.horizon is not None else note,
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from trialstrat.cohort.cohort import Cohort
-from trialstrat.cohort.shown import ShownOutcome, whole_horizon
+from trialstrat.cohort.shown import ShownOutcome, said_horizon
 from trialstrat.results import Cell, Column, Estimate, Finding, StageResult, Table
 from trialstrat.stats.max_t import max_t
 from trialstrat.stats.multiplicity import p_adjust
@@ -231,7 +231,7 @@ def _markers_table(outcome: ShownOutcome, found: Candidates, screened: Sequence[
     first = screened[0]
     leading = "relative" if first.leading is first.relative else "absolute"
     absolute = f" Absolute scale not available: {first.absolute_reason}." if first.absolute_reason else ""
-    until = f" up to {whole_horizon(outcome.horizon)} {outcome.unit}" if outcome.horizon and outcome.timed else ""
+    until = f" up to {said_horizon(outcome)}" if outcome.horizon and outcome.timed else ""
     note = (
         f"Population: {outcome.population()}. One model per marker with treatment, marker and their product; all "
         f"{len(found.columns)} candidate columns were screened{_shown(found)}. Adjusted p: largest statistic among all "
