@@ -36,6 +36,9 @@ from trialstrat.errors import InvalidInputError
 _UNUSUAL = re.compile(r"[^A-Za-z0-9_.-]")
 
 
+LONGEST_CELL = 65_536
+
+
 def parse_rules(text: str, source: str = "criteria.csv") -> tuple[Criterion, ...]:
     """The rules of a file, in its order.
 
@@ -74,6 +77,9 @@ def _cells(text: str, source: str) -> list[tuple[int, str]]:
     start = 1
     try:
         for row in reader:
+            # Checked here: the csv module's own limit belongs to the whole process and may be any.
+            if any(len(cell) > LONGEST_CELL for cell in row):
+                raise csv.Error(f"a cell of more than {LONGEST_CELL} characters")
             if row and row[0].strip():
                 out.append((start, row[0]))
             start = reader.line_num + 1
