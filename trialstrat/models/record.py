@@ -30,8 +30,8 @@ METRIC_LABELS = {
     "calibration_slope": "Held-out calibration slope",
 }
 METHODS = {
-    "uno_c": "mean over outer folds; infinitesimal jackknife",
-    "auc": "mean over outer folds; infinitesimal jackknife",
+    "uno_c": "mean over outer folds; infinitesimal jackknife, widened because training sets overlap",
+    "auc": "mean over outer folds; infinitesimal jackknife, widened because training sets overlap",
     "ibs": "mean over outer folds; infinitesimal jackknife",
     "ipa": "mean over outer folds; infinitesimal jackknife",
     "ici": "pooled held-out predictions; percentile bootstrap of patients",
