@@ -65,7 +65,7 @@ def _forest(training: Training, params: Mapping[str, float], seed: int) -> Predi
     engine = RandomForestRegressor(
         n_estimators=int(training.settings.get("trees", TREES)),
         max_features=float(params["max_features"]),
-        min_samples_leaf=float(params["leaf_share"]),
+        min_samples_leaf=float(params["leaf_share"]),  # pyright: ignore[reportArgumentType] - a float is a share
         max_samples=0.7,
         random_state=seed,
         n_jobs=1,
@@ -81,7 +81,7 @@ def _boosting(training: Training, params: Mapping[str, float], seed: int) -> Pre
         n_estimators=STAGES,
         learning_rate=float(params["learning_rate"]),
         max_depth=int(params["depth"]),
-        min_samples_leaf=float(params["leaf_share"]),
+        min_samples_leaf=float(params["leaf_share"]),  # pyright: ignore[reportArgumentType] - a float is a share
         subsample=0.7,
         random_state=seed,
     )
