@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
-Value = str | int | float | bool
-TimeUnit = Literal["days", "weeks", "months", "years"]
+from trialstrat.protocol.base import Declared, Name, TimeUnit, Value
+
 VariableKind = Literal["continuous", "categorical", "ordinal"]
 Engine = Literal["clinical_cox", "penalised_cox", "forest", "boosting", "weibull_aft"]
 FeatureSet = Literal["clinical", "molecular", "combined"]
-
-
-class Declared(BaseModel):
-    """Base of everything typed by people: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
 
 
 class Source(Declared):

@@ -9,9 +9,9 @@ from typing import Any, Final
 from trialstrat.criteria.exporters.base import CannotCarryError, Exportable, Loss, wanted
 from trialstrat.criteria.exporters.concepts import AGE_COLUMNS, SEX_COLUMNS, SEX_CONCEPTS, Concept
 from trialstrat.criteria.language.model import AllOf, AnyOf, Criterion
-from trialstrat.criteria.language.units import convert
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.model import Condition
+from trialstrat.protocol.ucum import convert
 
 BOUNDS: Final = (("at_least", "gte", ">="), ("above", "gt", ">"), ("at_most", "lte", "<="), ("below", "lt", "<"))
 ENTRY_NOTE: Final = "No entry event is declared: time zero is the start of the first observation period."

@@ -31,9 +31,9 @@ from trialstrat.criteria.language.model import (
 )
 from trialstrat.criteria.language.molecular import alteration_as_records
 from trialstrat.criteria.language.schema import PATIENTS, ColumnSchema, Schema, Tables
-from trialstrat.criteria.language.units import convert
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.model import Condition
+from trialstrat.protocol.ucum import convert
 from trialstrat.results import Finding, Severity
 
 _RANGE = ("at_least", "at_most", "above", "below")

@@ -15,9 +15,9 @@ from trialstrat.cohort.eligibility import MET, UNKNOWN, State, conjunction, eval
 from trialstrat.cohort.times import dates
 from trialstrat.criteria.language.model import AllOf, AnyOf, Comparison, Negation
 from trialstrat.criteria.language.schema import ColumnSchema
-from trialstrat.criteria.language.units import convert
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.model import Condition
+from trialstrat.protocol.ucum import convert
 
 _BOUNDS = ("at_least", "at_most", "above", "below")
 _YEAR = re.compile(r"\d{4}")

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from trialstrat.criteria.language.units import convert, known
 from trialstrat.errors import InvalidInputError
+from trialstrat.protocol.ucum import convert, known
 
 
 @pytest.mark.parametrize(
