@@ -60,7 +60,7 @@ RULES: dict[str, Rule] = {
         ("I-FILE-FORMAT", "read as", ""),
         # rows and columns
         ("E-ROWS-NONE", "no rows below the header", "Export the file again"),
-        ("E-ROWS-COUNT", "another number of rows than declared in rows:", "Restore the file or correct rows:"),
+        ("E-ROWS-COUNT", "another number of rows than declared", "Restore the file or correct rows:"),
         ("E-ROW-LONG", "with more fields than the header", "Quote fields that hold the delimiter"),
         ("E-ROW-SHORT", "with fewer fields than the header", "Complete or remove the rows"),
         ("E-ROW-TRAILING", "have one field more than the header", "Remove the trailing delimiter or name the column"),
@@ -156,7 +156,7 @@ RULES: dict[str, Rule] = {
             "Correct them, or set normalise: true",
         ),
         ("E-LEVEL-MIXED", "with text in a column of numbers", "Declare levels: or missing: codes"),
-        ("E-MISSING-LIMIT", "missing: above missing_limit:", "Remove the column or raise missing_limit:"),
+        ("E-MISSING-LIMIT", "without a value, more than accepted", "Remove the column or raise missing_limit:"),
         ("E-STRATUM-MISSING", "without a randomisation stratum", "Complete the stratum"),
         ("E-GROUP-MISSING", "without a group for the folds", "Complete the column or remove models.group_by"),
         (
