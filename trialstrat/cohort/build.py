@@ -12,21 +12,20 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Cohort, Outcome
 from trialstrat.cohort.columns import as_text, column, is_missing, rows
+from trialstrat.cohort.derive import Derivation, derive
 from trialstrat.cohort.eligibility import Step, apply_criteria, attrition_table
 from trialstrat.cohort.enough import too_few
 from trialstrat.cohort.fingerprint import data_hash
 from trialstrat.cohort.integrate import Joined, join
-from trialstrat.cohort.layout import PATIENT, by_patient
 from trialstrat.cohort.markers import read_markers
-from trialstrat.cohort.needed import block_sources, columns_needed, endpoint_columns, presence_findings, role_columns
+from trialstrat.cohort.needed import endpoint_columns, presence_findings, role_columns
 from trialstrat.cohort.outcomes import CNSR, OutcomeRead, read_outcome
 from trialstrat.cohort.patients import read_patients
-from trialstrat.cohort.prepare import Prepared, prepare
-from trialstrat.cohort.readers.registry import read_source
-from trialstrat.cohort.rules import RefusedError, errors, raise_for, summarised
+from trialstrat.cohort.rules import errors, raise_for, summarised
+from trialstrat.cohort.sources import SourcesReader
 from trialstrat.cohort.summary import cohort_result
 from trialstrat.cohort.validate import validate_table
-from trialstrat.cohort.variables import declared_values, read_arms, read_strata, read_variable
+from trialstrat.cohort.variables import read_arms, read_strata, read_variable
 from trialstrat.errors import ProtocolError
 from trialstrat.protocol.lint import lint
 from trialstrat.protocol.load import LoadedProtocol
@@ -97,35 +96,19 @@ def check(loaded: LoadedProtocol, data_root: Path | None = None) -> tuple[Findin
 
 def _assemble(protocol: Protocol, root: Path) -> tuple[Cohort | None, tuple[Finding, ...]]:
     """The cohort, or None with the errors that prevent it: as many as can be seen at once."""
-    prepared, findings = _read(protocol, root)
+    reader = SourcesReader(protocol, root)
+    molecular = reader.read()
+    prepared, findings = reader.prepared, tuple(reader.findings)
     if any(entry.code in _UNREADABLE for entry in findings) or len(prepared) < len(protocol.sources):
         return None, findings
     joined, steps, sources, join_findings = join(prepared, protocol.disclosure.minimum_cell)
+    joined, derived = derive(protocol, joined, molecular)
+    join_findings = (*join_findings, *derived.findings)
     typed = _type(protocol, joined)
     findings = summarised((*findings, *join_findings, *presence_findings(protocol, joined), *typed.findings))
     if errors(findings):
         return None, findings
-    return _select(protocol, joined, typed, steps, sources, findings)
-
-
-def _read(protocol: Protocol, root: Path) -> tuple[list[Prepared], tuple[Finding, ...]]:
-    """Every source, prepared; a source that cannot be read does not hide the faults of the others."""
-    prepared: list[Prepared] = []
-    findings: list[Finding] = []
-    needed, whole = columns_needed(protocol), block_sources(protocol)
-    kept = declared_values(protocol)
-    for source in protocol.sources:
-        try:
-            table = read_source(source, root)
-            if source.layout == "markers":
-                source, table = source.model_copy(update={"id": PATIENT}), by_patient(table)
-        except RefusedError as fault:
-            findings += fault.findings
-            continue
-        ready = prepare(source, table, needed, kept, markers=source.name in whole)
-        findings += ready.findings
-        prepared.append(ready)
-    return prepared, tuple(findings)
+    return _select(protocol, joined, typed, steps, sources, derived, findings)
 
 
 def _type(protocol: Protocol, joined: Joined) -> _Typed:
@@ -186,6 +169,7 @@ def _select(
     typed: _Typed,
     steps: Sequence[Step],
     sources: Table,
+    derived: Derivation,
     findings: tuple[Finding, ...],
 ) -> tuple[Cohort | None, tuple[Finding, ...]]:
     """Apply eligibility and the declared drops, look at what is left, and freeze it."""
@@ -200,7 +184,7 @@ def _select(
     if errors(findings):
         return None, findings
     part = joined.take(keep)
-    frame = rows(typed.frame, keep).set_axis(pd.Index(part.ids, name="id"), axis=0)
+    frame = rows(derived.among(typed.frame, keep), keep).set_axis(pd.Index(part.ids, name="id"), axis=0)
     markers = rows(typed.markers, keep).set_axis(frame.index, axis=0)
     outcomes = {name: _taken(entry.outcome, keep) for name, entry in typed.outcomes.items()}
     validated = validate_table(protocol, part, frame, markers, outcomes[protocol.estimand.endpoint])
@@ -222,6 +206,7 @@ def _select(
         data_hash=data_hash(frame, markers, arm, strata, outcomes),
         groups=None if typed.groups is None else typed.groups[keep],
         sources=sources,
+        derived=derived.table(keep),
     )
     return cohort, findings
 

@@ -41,7 +41,8 @@ class Cohort:
     ``pandas.Categorical`` (declared level order) otherwise. ``arm`` (n,) holds arm *names* as objects, None without
     arms. ``strata`` (n,) combined randomisation stratum labels or None. ``markers``: wide block of numeric markers
     (n x p, same index), empty without marker blocks. ``attrition`` has one row per step, n = 0 steps included;
-    ``sources`` has one row per file. Columns that carry nothing are absent from ``frame`` and from ``protocol``.
+    ``sources`` has one row per file, ``derived`` one per derived feature with its rule. Columns that carry nothing are
+    absent from ``frame`` and from ``protocol``.
     """
 
     protocol: Protocol
@@ -56,6 +57,7 @@ class Cohort:
     data_hash: str
     groups: NDArray[np.object_] | None = None
     sources: Table | None = None
+    derived: Table | None = None
 
     @property
     def n(self) -> int:

@@ -6,6 +6,7 @@ from trialstrat.cohort.columns import column, numbers
 from trialstrat.cohort.integrate import Joined
 from trialstrat.cohort.outcomes import CNSR
 from trialstrat.cohort.prepare import missing_column
+from trialstrat.protocol.features_model import InstabilityFeature, MeasurementFeature
 from trialstrat.protocol.model import Condition, Endpoint, Protocol
 from trialstrat.results import Finding
 
@@ -36,8 +37,13 @@ def declared_columns(protocol: Protocol) -> list[str]:
 
 
 def columns_needed(protocol: Protocol) -> set[str]:
-    """Columns to keep while joining: the declared ones, and CNSR to compare with a declared event column."""
-    return {*declared_columns(protocol), CNSR}
+    """Columns to keep while joining: the declared ones but for features, what features read, and CNSR.
+
+    CNSR is compared with a declared event column.
+    """
+    read = {entry.column for entry in protocol.features if isinstance(entry, InstabilityFeature)}
+    read |= {entry.zero for entry in protocol.features if isinstance(entry, MeasurementFeature) and entry.zero}
+    return ({*declared_columns(protocol), CNSR} - {entry.name for entry in protocol.features}) | read
 
 
 def block_sources(protocol: Protocol) -> set[str]:

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.columns import as_text, column, distinct_texts, is_missing, match, rows, same, twins, unified
 from trialstrat.cohort.eligibility import Step
+from trialstrat.cohort.harmonise import in_units
+from trialstrat.cohort.ids import normalised
 from trialstrat.cohort.readers.table import RawTable, checked_names, float_columns
 from trialstrat.cohort.rules import finding, rows_finding, visible
+from trialstrat.cohort.samples import SampleMap, chosen_rows
 from trialstrat.protocol.model import Source, Value
 from trialstrat.results import Finding
 
@@ -38,6 +41,7 @@ class Prepared:
     sha256: str
     steps: tuple[Step, ...]
     findings: tuple[Finding, ...]
+    samples: SampleMap | None = None
 
 
 def prepare(
@@ -67,9 +71,18 @@ def prepare(
         findings.append(finding("I-ROWS-EMPTY", source=table.file, bad=empty, total=len(table.frame)))
     rows_read = len(raw)
     raw, lines, steps = _where(source, raw, lines, table.file)
+    samples: SampleMap | None = None
+    if source.layout == "samples" and {source.id, source.sample} <= set(raw.columns):
+        before = len(raw)
+        raw, lines, samples, found = chosen_rows(source, raw, lines, table.file)
+        findings += found
+        steps = (*steps, _sample_step(source, before, len(raw), table.file))
     ids, id_findings = _ids(source, raw, lines, table.file)
-    others = [name for name in raw.columns if name != source.id and name not in needed] if markers else []
-    frame = cast("pd.DataFrame", raw[[name for name in raw.columns if name != source.id and name in needed]])
+    raw, found = in_units(source, raw, lines, table.file)
+    findings += found
+    taken = [name for name in raw.columns if name != source.id and (not source.columns or name in source.columns)]
+    others = [name for name in taken if name not in needed] if markers else []
+    frame = cast("pd.DataFrame", raw[[name for name in taken if name in needed]])
     bulk, words = float_columns(cast("pd.DataFrame", raw[others]), source.missing)
     cleaned = {str(name): _clean(column(frame, name), source, kept.get(str(name), ())) for name in frame.columns}
     cleaned |= {name: _clean(column(raw, name), source, ()) for name in words}
@@ -90,13 +103,16 @@ def prepare(
         sha256=table.sha256,
         steps=steps,
         findings=(*findings, *id_findings),
+        samples=samples,
     )
 
 
 def _missing_columns(source: Source, before: pd.DataFrame, after: pd.DataFrame, file: str) -> list[Finding]:
     """Names that rename:, where: and id: use and the file does not have."""
     found = [missing_column(name, before.columns, file) for name in source.rename if name not in before.columns]
-    asked = [*source.where, *([source.id] if source.id and source.id != ROW else [])]
+    asked = [*source.where, *([source.id] if source.id and source.id != ROW else []), *source.columns, *source.units]
+    asked += [rule.unit_column for rule in source.units.values() if rule.unit_column is not None]
+    asked += [source.sample] if source.sample is not None else []
     found += [missing_column(name, after.columns, file) for name in asked if name not in after.columns]
     if source.id is None:
         found.append(finding("E-ID-UNDECLARED", source=file))
@@ -151,6 +167,19 @@ def _where(
     return frame, lines, tuple(steps)
 
 
+def _sample_step(source: Source, before: int, after: int, file: str) -> Step:
+    rule = "one sample of each patient" if source.sample_rule is None else f"rule: {source.sample_rule.choose}"
+    return Step(
+        step=f"samples.{source.name}",
+        text=f"samples of {file}, {rule}",
+        kind="source",
+        before=before,
+        removed=before - after,
+        unknown=0,
+        remaining=after,
+    )
+
+
 def _ids(
     source: Source, frame: pd.DataFrame, lines: NDArray[np.int64], file: str
 ) -> tuple[NDArray[np.object_], list[Finding]]:
@@ -161,8 +190,14 @@ def _ids(
         return np.array([f"{at:0{width}d}" for at in range(1, len(frame) + 1)], dtype=object), []
     series = column(frame, source.id)
     missing = is_missing(series)
-    ids = as_text(series).to_numpy(dtype=object)
+    written = as_text(series).to_numpy(dtype=object)
+    ids = normalised(written, source.id_rules)
     found = list(rows_finding("E-ID-MISSING", missing, lines, source=file, column=source.id))
+    changed = int((ids[~missing] != written[~missing]).sum())
+    if changed:
+        found.append(finding("I-ID-NORMALISED", source=file, column=source.id, bad=changed, total=len(ids)))
+    if source.layout == "records":
+        return ids, found
     present = pd.Series(ids[~missing], dtype=object)
     repeated = np.zeros(len(ids), dtype=bool)
     repeated[~missing] = present.duplicated(keep=False).to_numpy(dtype=bool)

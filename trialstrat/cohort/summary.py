@@ -40,6 +40,8 @@ def cohort_result(cohort: Cohort) -> StageResult:
     tables = [cohort.attrition, cohort.eligibility, _missing_table(cohort, events)]
     if cohort.sources is not None:
         tables.append(cohort.sources)
+    if cohort.derived is not None:
+        tables.append(cohort.derived)
     return StageResult(
         stage="cohort",
         estimates=tuple(estimates),

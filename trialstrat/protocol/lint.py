@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from trialstrat.protocol.lint_columns import column_rules, criterion_rules
+from trialstrat.protocol.lint_features import feature_rules, source_rules
 from trialstrat.protocol.load import LoadedProtocol
 from trialstrat.protocol.model import Endpoint, Protocol, Value
 from trialstrat.protocol.remark import Remark
@@ -176,7 +177,7 @@ def _sources(protocol: Protocol) -> Iterator[Remark]:
             text = f"no source named {block.source}"
             yield Remark("P-BLOCK-SOURCE", "error", f"marker_blocks.{at}.source", text, f"Use one of {sorted(names)}.")
     for at, source in enumerate(protocol.sources):
-        if source.id is None and source.layout == "patients":
+        if source.id is None and source.layout in ("patients", "records"):
             yield Remark("P-ID", "error", f"sources.{at}", "no patient id", "Declare id: (the column), or id: row.")
         elif source.id == "row" and len(protocol.sources) > 1:
             text = "rows of one file cannot be matched with patients of another"
@@ -185,6 +186,8 @@ def _sources(protocol: Protocol) -> Iterator[Remark]:
 
 _RULES: tuple[Callable[[Protocol], Iterator[Remark]], ...] = (
     _sources,
+    source_rules,
+    feature_rules,
     _arms,
     _endpoints,
     _estimand,

@@ -7,43 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from trialstrat.protocol.base import Declared, Name, TimeUnit, Value
+from trialstrat.protocol.features_model import Feature, GeneSymbols
+from trialstrat.protocol.source_model import Source
 
 VariableKind = Literal["continuous", "categorical", "ordinal"]
 Engine = Literal["clinical_cox", "penalised_cox", "forest", "boosting", "weibull_aft"]
 FeatureSet = Literal["clinical", "molecular", "combined"]
-
-
-class Source(Declared):
-    """One table: a file beside the protocol, or a data set that an installed package ships."""
-
-    name: Name
-    file: str | None = Field(default=None, description="Path relative to the data folder, by default the protocol's.")
-    dataset: str | None = Field(default=None, description="Packaged data set, for instance scikit-survival/gbsg2.")
-    id: str | None = Field(default=None, description="Column with the patient id; 'row' numbers the rows of the file.")
-    layout: Literal["patients", "markers"] = Field(
-        default="patients",
-        description="markers: one row per marker, named in the first column; one column per patient.",
-    )
-    delimiter: str | None = Field(default=None, description="Field separator; found by looking when absent.")
-    decimal: Literal[".", ","] | None = None
-    encoding: str = "utf-8"
-    sheet: str | None = Field(default=None, description="Sheet of an Excel workbook.")
-    missing: tuple[str, ...] = Field(default=(), description="Codes that mean missing, beside the empty field.")
-    rename: dict[str, str] = Field(default_factory=dict, description="New column names by old ones.")
-    normalise: bool = Field(default=False, description="Trim blanks and unify Unicode in text levels; logged.")
-    rows: int | None = Field(default=None, ge=1, description="Expected number of rows; another count is refused.")
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="Expected hash of the file.")
-    where: dict[str, Value] = Field(
-        default_factory=dict, description="Keep only rows with these values (for instance PARAMCD: OS)."
-    )
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Source:
-        if (self.file is None) == (self.dataset is None):
-            raise ValueError("declare exactly one of file: and dataset:")
-        if self.layout == "markers" and (self.id is not None or self.where):
-            raise ValueError("layout: markers takes the patient ids from the header; remove id: and where:")
-        return self
 
 
 class Arm(Declared):
@@ -367,6 +336,8 @@ class Protocol(Declared):
     data_cut: str = ""
     references: tuple[str, ...] = ()
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    gene_symbols: GeneSymbols = GeneSymbols()
+    features: tuple[Feature, ...] = Field(default=(), description="Columns derived from the sources.")
     arms: Arms | None = None
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
     estimand: Estimand
@@ -404,6 +375,7 @@ class Protocol(Declared):
             ("endpoint", names),
             ("eligibility id", [entry.id for entry in self.eligibility]),
             ("variable", [entry.column for entry in self.variables]),
+            ("feature", [entry.name for entry in self.features]),
         ):
             twice = sorted({entry for entry in entries if entries.count(entry) > 1})
             if twice:

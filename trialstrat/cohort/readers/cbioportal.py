@@ -19,17 +19,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trialstrat.cohort.readers.assay import Assay, structural_variants
 from trialstrat.cohort.readers.delimited import read_delimited
 from trialstrat.cohort.readers.expression import Expression, read_expression
-from trialstrat.cohort.readers.maf import NON_SILENT, Variants, coded, gene_matrix, read_variants
+from trialstrat.cohort.readers.maf import Variants, coded, read_variants
 from trialstrat.cohort.readers.study_clinical import (
     MISSING,
-    SampleRule,
     cells,
-    chosen_samples,
     id_faults,
     is_number,
     read_clinical,
+    several_samples,
     status_faults,
     without_codes,
 )
@@ -58,7 +58,7 @@ class Study:
     """One study folder.
 
     ``patients`` (None where the study has no patient file) and ``samples`` are clinical tables with their labels;
-    ``patient_of`` maps samples to patients; ``chosen`` is one sample of each patient by the declared rule.
+    ``patient_of`` maps samples to patients; ``timelines`` are the event tables by name (timeline_treatment).
     ``copy_number`` holds -2 ... 2 (nan: not assayed), ``matrices`` continuous profiles by stable id (expression, log2
     copy number), ``structural`` one row per structural variant. ``sequenced`` are the samples whose mutations were
     looked for.
@@ -69,7 +69,7 @@ class Study:
     patients: RawTable | None
     samples: RawTable
     patient_of: Mapping[str, str]
-    chosen: tuple[str, ...]
+    timelines: Mapping[str, RawTable]
     mutations: Variants | None
     copy_number: Expression | None
     matrices: Mapping[str, Expression]
@@ -79,29 +79,18 @@ class Study:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class MutationStates:
-    """``states`` (samples, genes): 1 altered, 0 looked at and not altered, nan not assayed. ``classes`` are counted."""
-
-    samples: tuple[str, ...]
-    genes: tuple[str, ...]
-    states: NDArray[np.float64]
-    classes: tuple[str, ...]
-
-
 def is_study(folder: Path) -> bool:
     """Whether a folder has meta files, or at least clinical files, of a study."""
     return folder.is_dir() and any(folder.glob("meta_*.txt")) and any(folder.glob("data_*"))
 
 
-def read_study(folder: Path, sample_rule: SampleRule = "refuse") -> Study:
+def read_study(folder: Path, *, several: bool = False) -> Study:
     """Read a study folder.
 
     Parameters
     ----------
-    sample_rule
-        What is done about several samples of one patient: refuse them, take the first of the file, or the only one
-        whose SAMPLE_TYPE starts with Primary.
+    several
+        Whether patients may have several samples: whoever reads the study then has to choose between them.
 
     Raises
     ------
@@ -120,13 +109,14 @@ def read_study(folder: Path, sample_rule: SampleRule = "refuse") -> Study:
     patient_of = dict(zip(ids, owners, strict=True))
     reading.faults += id_faults(samples, patients)
     reading.faults += [] if patients is None else status_faults(patients)
-    picked = reading.tried(lambda: chosen_samples(samples, sample_rule)) or ()
+    reading.faults += [] if several else several_samples(samples)
     panels, faults = read_panels(folder, reading.metas, list(ids))
     sequenced, more = read_sequenced(folder, list(ids))
     reading.faults += [*faults, *more]
     mutations = reading.mutations(patient_of)
     copy_number, matrices = reading.matrices(patient_of)
     structural = reading.structural(patient_of)
+    timelines = reading.timelines()
     skipped = reading.skipped()
     if reading.faults:
         raise RefusedError(*reading.faults)
@@ -139,7 +129,7 @@ def read_study(folder: Path, sample_rule: SampleRule = "refuse") -> Study:
         patients=patients,
         samples=samples,
         patient_of=patient_of,
-        chosen=picked,
+        timelines=timelines,
         mutations=mutations,
         copy_number=copy_number,
         matrices=matrices,
@@ -148,38 +138,6 @@ def read_study(folder: Path, sample_rule: SampleRule = "refuse") -> Study:
         sequenced=looked_at,
         findings=(*(entry for found in tables for entry in found), *skipped, *notes),
     )
-
-
-def mutation_states(
-    study: Study,
-    *,
-    samples: Sequence[str] | None = None,
-    genes: Sequence[str] | None = None,
-    classes: Sequence[str] = NON_SILENT,
-) -> MutationStates:
-    """Whether each sample has a counted mutation in each gene; nan where the gene was not looked at in the sample.
-
-    ``samples`` are by default the chosen ones; ``genes`` every gene with a counted mutation.
-    """
-    names = tuple(study.chosen if samples is None else samples)
-    if study.mutations is None:
-        wanted = tuple(sorted(set(genes or ())))
-        return MutationStates(
-            samples=names, genes=wanted, states=np.full((len(names), len(wanted)), np.nan), classes=tuple(classes)
-        )
-    matrix = gene_matrix(study.mutations, samples=list(study.patient_of), genes=genes, classes=classes)
-    at = {name: row for row, name in enumerate(matrix.patients)}
-    states = matrix.altered[[at[name] for name in names]].astype(float)
-    profile = study.panels.of.get("mutations", {})
-    unseen = np.array([name not in study.sequenced for name in names], dtype=bool)
-    states[unseen & ~states.any(axis=1)] = np.nan
-    for row, name in enumerate(names):
-        panel = profile.get(name, "")
-        if panel:
-            outside = np.array([gene not in study.panels.genes[panel] for gene in matrix.genes], dtype=bool)
-            # a mutation that was reported was looked at, whatever the panel's list says
-            states[row, outside & (states[row] != 1)] = np.nan
-    return MutationStates(samples=names, genes=matrix.genes, states=states, classes=tuple(classes))
 
 
 class _Reading:
@@ -266,6 +224,20 @@ class _Reading:
             return table
         return None
 
+    def timelines(self) -> dict[str, RawTable]:
+        """The tables of events in time, by the name of their file without ``data_``."""
+        found: dict[str, RawTable] = {}
+        for meta in self.of_kind("CLINICAL", "TIMELINE"):
+            source = Source(name="timeline", file=meta.data, delimiter="\t")
+            table = self.tried(
+                lambda meta=meta, source=source: read_delimited(payload_of(self.folder, meta.data), source)
+            )
+            if table is not None and "PATIENT_ID" not in table.frame.columns:
+                self.faults.append(finding("E-FORMAT-COLUMN", source=table.file, column="PATIENT_ID"))
+            elif table is not None:
+                found[Path(meta.data).stem.removeprefix("data_")] = table
+        return found
+
     def skipped(self) -> list[Finding]:
         """What the folder has and this reader does not read, said once per file."""
         self.of_kind("GENE_PANEL_MATRIX", "GENE_PANEL_MATRIX")
@@ -336,3 +308,41 @@ def _sequenced(
     if listed is None and profile is None:
         return frozenset(str(name) for name in ids), [finding("W-ASSAY-UNKNOWN", source=where)]
     return (listed or frozenset()) | frozenset(profile or ()) | frozenset(coded(mutations.columns["sample"])[0]), []
+
+
+def parts_of(study: Study) -> tuple[str, ...]:
+    """The parts that a protocol can name as ``table:``."""
+    parts = {
+        "patients": study.patients is not None,
+        "samples": True,
+        "mutations": study.mutations is not None,
+        "copy_number": study.copy_number is not None,
+        "structural": study.structural is not None,
+    }
+    return (*(name for name, there in parts.items() if there), *study.matrices, *study.timelines)
+
+
+def study_table(study: Study, part: str) -> RawTable | None:
+    """A part that is a table: patients, samples (every one), or a timeline; None for another part."""
+    return {"patients": study.patients, "samples": study.samples, **study.timelines}.get(part)
+
+
+def study_matrix(study: Study, part: str) -> Expression | None:
+    """A part that is a matrix of genes and samples; None for another part."""
+    return study.copy_number if part == "copy_number" else study.matrices.get(part)
+
+
+def study_assay(study: Study, part: str) -> Assay | None:
+    """Mutations or structural variants with who was looked at, in which genes; None for another part."""
+    if part == "mutations" and study.mutations is not None:
+        panel_of = study.panels.of.get("mutations", {})
+        return Assay(
+            variants=study.mutations, listed=study.sequenced, panel_of=panel_of, panels=dict(study.panels.genes)
+        )
+    if part == "structural" and study.structural is not None:
+        variants = structural_variants(study.structural)
+        profile = next((name for name in study.panels.of if "structural" in name.lower()), "")
+        panel_of = study.panels.of.get(profile, {})
+        listed = frozenset(panel_of) | frozenset(coded(variants.columns["sample"])[0])
+        return Assay(variants=variants, listed=listed, panel_of=panel_of, panels=dict(study.panels.genes))
+    return None

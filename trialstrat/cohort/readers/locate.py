@@ -45,6 +45,14 @@ def locate(declared: str, root: Path) -> Path:
     return path
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; one that cannot be looked at is none, and is refused when it is read."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def read_payload(path: Path, name: str) -> Payload:
     """Read a file once, hash what was read and unpack gzip, zip and zstandard by content.
 

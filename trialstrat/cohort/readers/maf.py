@@ -234,10 +234,15 @@ def counted(variants: Variants, classes: Sequence[str] = NON_SILENT, germline: b
     names, codes = coded(variants.columns["classification"])
     wanted = {name.casefold() for name in classes}
     keep = np.array([name.strip().casefold() in wanted for name in names], dtype=bool)[codes]
-    if not germline and "status" in variants.columns:
-        states, at = coded(variants.columns["status"])
-        keep &= ~np.array([state.strip().casefold() in _GERMLINE for state in states], dtype=bool)[at]
-    return keep
+    return keep if germline else keep & ~is_germline(variants)
+
+
+def is_germline(variants: Variants) -> NDArray[np.bool_]:
+    """Which rows are marked as germline; none where the file does not say it."""
+    if "status" not in variants.columns:
+        return np.zeros(variants.rows, dtype=bool)
+    states, at = coded(variants.columns["status"])
+    return np.array([state.strip().casefold() in _GERMLINE for state in states], dtype=bool)[at]
 
 
 def gene_matrix(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,6 @@ from trialstrat.cohort.readers.table import Payload, RawTable, floats_of_text, t
 from trialstrat.cohort.rules import RefusedError, finding, rows_finding
 from trialstrat.protocol.model import Source
 from trialstrat.results import Finding
-
-SampleRule = Literal["refuse", "first", "primary"]
 
 #: What cBioPortal writes where there is no value.
 MISSING = (
@@ -124,22 +121,7 @@ def status_faults(patients: RawTable) -> list[Finding]:
     return faults
 
 
-def chosen_samples(samples: RawTable, rule: SampleRule) -> tuple[str, ...]:
-    """One sample of each patient by a rule, in the order of the file.
-
-    Raises
-    ------
-    RefusedError
-        When patients have several samples that the rule does not choose from.
-    """
-    owners = pd.Series(cells(samples, "PATIENT_ID"))
-    keep = np.ones(len(owners), dtype=bool)
-    if rule == "primary":
-        if "SAMPLE_TYPE" not in samples.frame.columns:
-            raise RefusedError(finding("E-FORMAT-COLUMN", source=samples.file, column="SAMPLE_TYPE"))
-        primary = [cell.lower().startswith("primary") for cell in cells(samples, "SAMPLE_TYPE")]
-        keep = np.array(primary, dtype=bool) | ~owners.duplicated(keep=False).to_numpy()
-    more = owners.where(keep).duplicated(keep="first" if rule == "first" else False).to_numpy() & keep
-    if rule != "first" and more.any():
-        raise RefusedError(*rows_finding("E-ID-SAMPLES", more, samples.lines, source=samples.file, column="PATIENT_ID"))
-    return tuple(str(name) for name in cells(samples, "SAMPLE_ID")[keep & ~more])
+def several_samples(samples: RawTable) -> list[Finding]:
+    """Samples that share their patient with another one."""
+    more = pd.Series(cells(samples, "PATIENT_ID")).duplicated(keep=False).to_numpy()
+    return list(rows_finding("E-ID-SAMPLES", more, samples.lines, source=samples.file, column="PATIENT_ID"))

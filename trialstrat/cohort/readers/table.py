@@ -72,7 +72,11 @@ def float_columns(frame: pd.DataFrame, missing: Sequence[str]) -> tuple[pd.DataF
     Many columns are converted at once: an expression table has tens of thousands.
     """
     codes = pa.array(["", *missing], type=pa.large_string())
-    names = [str(name) for name in frame.columns]
+    ready = [str(name) for name, kind in zip(frame.columns, frame.dtypes, strict=True) if kind == np.float64]
+    if ready and len(ready) == frame.shape[1]:
+        return frame, []
+    done = set(ready)
+    names = [str(name) for name in frame.columns if name not in done]
     blocks: list[NDArray[np.float64]] = []
     numeric: list[str] = []
     for start in range(0, len(names), _BLOCK):
@@ -84,6 +88,8 @@ def float_columns(frame: pd.DataFrame, missing: Sequence[str]) -> tuple[pd.DataF
     matrix = np.concatenate(blocks).T if blocks else np.empty((len(frame), 0))
     kept = set(numeric)
     block = pd.DataFrame(matrix, index=frame.index, columns=pd.Index(numeric, dtype=object))
+    if ready:
+        block = pd.concat([frame.loc[:, ready], block], axis=1)
     return block, [name for name in names if name not in kept]
 
 

@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.cohort.readers.conftest import cells
-from trialstrat.cohort.readers.cbioportal import is_study, mutation_states, read_study
-from trialstrat.cohort.readers.study_tables import study_table, tables_of
+from trialstrat.cohort.readers.cbioportal import (
+    is_study,
+    parts_of,
+    read_study,
+    study_assay,
+    study_matrix,
+    study_table,
+)
 from trialstrat.cohort.rules import RefusedError
-from trialstrat.errors import InvalidInputError
 
 SHARED = Path(__file__).parents[4].parent / "shared"
 NASTY = SHARED / "nasty" / "files" / "70_cbioportal"
@@ -105,7 +109,6 @@ def test_a_sound_folder(study):
     assert found.patients.lines.tolist() == [6, 7, 8]
     assert list(found.patients.frame["AGE"].to_numpy(object, na_value=None)) == ["60", None, "70"]
     assert dict(found.patient_of) == {"S1": "P1", "S2": "P2", "S3": "P3"}
-    assert found.chosen == ("S1", "S2", "S3")
     assert found.copy_number is not None
     np.testing.assert_array_equal(found.copy_number.values, [[-2, 2], [0, np.nan]])
     assert found.matrices["mrna"].samples == ("S1", "S3")
@@ -113,34 +116,40 @@ def test_a_sound_folder(study):
     assert found.structural.frame["Site2_Hugo_Symbol"].tolist() == ["ALK"]
 
 
+def assayed(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Who was looked at for mutations, and with which panel."""
+    assay = study_assay(read_study(folder), "mutations")
+    assert assay is not None
+    return sorted(assay.listed), dict(assay.panel_of)
+
+
 def test_not_assayed_is_not_wild_type(study):
-    found = read_study(study())
-    states = mutation_states(found, genes=["EGFR", "KRAS", "TP53"])
     # S1 whole exome, S2 a panel without TP53, S3 was never sequenced
-    np.testing.assert_array_equal(states.states, [[0, 0, 1], [0, 1, np.nan], [np.nan] * 3])
+    assert assayed(study()) == (["S1", "S2"], {"S1": "", "S2": "SMALL"})
+    assay = study_assay(read_study(study()), "mutations")
+    assert assay is not None
+    assert assay.panels == {"SMALL": frozenset({"KRAS", "EGFR"})}
 
 
 def test_case_list_says_who_was_sequenced(study):
     case = "cancer_study_identifier: s\nstable_id: s_sequenced\ncase_list_ids: S1\tS3\n"
     folder = study({"case_lists/cases_sequenced.txt": case})
-    states = mutation_states(read_study(folder), samples=["S3", "S1"], genes=["KRAS", "TP53"])
-    np.testing.assert_array_equal(states.states, [[0, 0], [0, 1]])
+    assert assayed(folder)[0] == ["S1", "S2", "S3"]
     study({"case_lists/cases_sequenced.txt": case.replace("S3", "S9")})
     assert faults(folder) == [("E-STUDY-ID", "case_lists/cases_sequenced.txt", ())]
 
 
 def test_without_any_list_everybody_counts_as_assayed_and_it_is_said(study):
     none = {"meta_panel.txt": None, "data_gene_panel_matrix.txt": None, "data_gene_panel_small.txt": None}
-    found = read_study(study(none))
-    assert "W-ASSAY-UNKNOWN" in {entry.code for entry in found.findings}
-    assert mutation_states(found, genes=["TP53"]).states.tolist() == [[1], [0], [0]]
+    folder = study(none)
+    assert "W-ASSAY-UNKNOWN" in {entry.code for entry in read_study(folder).findings}
+    assert assayed(folder) == (["S1", "S2", "S3"], {})
 
 
 def test_a_panel_for_the_whole_profile(study):
     none = {"meta_panel.txt": None, "data_gene_panel_matrix.txt": None}
     folder = study({**none, "meta_mutations.txt": FILES["meta_mutations.txt"] + "gene_panel: SMALL\n"})
-    states = mutation_states(read_study(folder), genes=["BRCA1", "KRAS"])
-    np.testing.assert_array_equal(states.states, [[np.nan, 0], [np.nan, 1], [np.nan, 0]])
+    assert assayed(folder)[1] == {"S1": "SMALL", "S2": "SMALL", "S3": "SMALL"}
 
 
 PATIENT, SAMPLE = "data_clinical_patient.txt", "data_clinical_sample.txt"
@@ -193,12 +202,28 @@ def test_faults_of_several_files_come_together(study):
     assert faults(folder) == [("E-STUDY-STATUS", PATIENT, (7,)), ("E-STUDY-ID", "data_sv.txt", (2,))]
 
 
-def test_sample_rules(study):
+def test_several_samples_are_refused_unless_the_reader_is_told_of_them(study):
     folder = study(changed(SAMPLE, "P2\tS2\tMeta", "P1\tS2\tMeta"))
-    assert read_study(folder, sample_rule="first").chosen == ("S1", "S3")
-    assert read_study(folder, sample_rule="primary").chosen == ("S1", "S3")
-    both = study(changed(SAMPLE, "P2\tS2\tMetastasis", "P1\tS2\tPrimary Tumor"))
-    assert faults(both, sample_rule="primary") == [("E-ID-SAMPLES", SAMPLE, (6, 7))]
+    assert faults(folder) == [("E-ID-SAMPLES", SAMPLE, (6, 7))]
+    assert len(read_study(folder, several=True).samples.frame) == 3
+
+
+def test_timelines_are_tables_of_events(study):
+    folder = study(
+        {
+            "meta_timeline.txt": (
+                "cancer_study_identifier: s\ngenetic_alteration_type: CLINICAL\ndatatype: TIMELINE\n"
+                "data_filename: data_timeline_labs.txt\n"
+            ),
+            "data_timeline_labs.txt": "PATIENT_ID\tSTART_DATE\tEVENT_TYPE\tVALUE\nP1\t-3\tLAB\t1.5\n",
+        }
+    )
+    found = read_study(folder)
+    table = study_table(found, "timeline_labs")
+    assert table is not None
+    assert table.frame["VALUE"].tolist() == ["1.5"]
+    study({"data_timeline_labs.txt": "WHO\tSTART_DATE\nP1\t-3\n"})
+    assert faults(folder) == [("E-FORMAT-COLUMN", "data_timeline_labs.txt", ())]
 
 
 def test_long_discrete_copy_number(study):
@@ -224,32 +249,32 @@ def test_the_folder_of_the_catalogue_has_all_its_faults_named():
 @pytest.mark.skipif(not REAL.exists(), reason="shared data are not here")
 def test_a_folder_of_the_format_s_own_importer():
     """841 patients with 845 samples, 87 deaths: the counts of the data's own description."""
-    found = read_study(REAL, sample_rule="first")
+    found = read_study(REAL, several=True)
     assert found.patients is not None
-    assert (len(found.patients.frame), len(found.samples.frame), len(found.chosen)) == (841, 845, 841)
+    assert (len(found.patients.frame), len(found.samples.frame)) == (841, 845)
     assert int((found.patients.frame["OS_STATUS"] == "1:DECEASED").sum()) == 87
     assert found.mutations is not None
     assert found.mutations.rows == 36
-    states = mutation_states(found, genes=["TP53", "FGFR3"])
-    row = dict(zip(states.samples, states.states.tolist(), strict=True))
-    fgfr3, tp53 = states.genes.index("FGFR3"), states.genes.index("TP53")
-    assert np.isnan(row["TEST_SAMPLE_13"][fgfr3])  # TESTPANEL1 has TP53 and no FGFR3
-    assert not np.isnan(row["TEST_SAMPLE_13"][tp53])
-    assert not np.isnan(row["TEST_SAMPLE_10"]).any()  # no panel: whole exome
-    assert np.isnan(row["TCGA-A1-A0SD-01"]).all()  # never sequenced
+    assay = study_assay(found, "mutations")
+    assert assay is not None
+    assert assay.panel_of["TEST_SAMPLE_13"] == "TESTPANEL1"
+    assert "TP53" in assay.panels["TESTPANEL1"]
+    assert "FGFR3" not in assay.panels["TESTPANEL1"]
+    assert assay.panel_of["TEST_SAMPLE_10"] == ""  # no panel: whole exome
+    assert "TCGA-A1-A0SD-01" not in assay.listed  # never sequenced
 
 
-def test_every_part_as_a_table_of_patients(study):
-    found = read_study(study(changed(SAMPLE, "P3\tS3", "P1\tS3")), sample_rule="first")
-    assert tables_of(found) == ("patients", "samples", "mutations", "copy_number", "mrna")
+def test_every_part_by_its_name(study):
+    found = read_study(study())
+    assert parts_of(found) == ("patients", "samples", "mutations", "copy_number", "structural", "mrna")
     assert study_table(found, "patients") is found.patients
-    samples = study_table(found, "samples")
-    assert cells(samples) == [["P1", "S1", "Primary Tumor"], ["P2", "S2", "Metastasis"]]
-    assert samples.lines.tolist() == [6, 7]
-    mutations = study_table(found, "mutations")
-    assert list(mutations.frame.columns) == ["PATIENT_ID", "KRAS", "TP53"]
-    assert cells(mutations) == [["P1", "0", "1"], ["P2", "1", None]]
-    assert cells(study_table(found, "copy_number")) == [["P1", "-2", "2"], ["P2", "0", None]]
-    assert cells(study_table(found, "mrna")) == [["P1", "1.5"], ["P2", None]]
-    with pytest.raises(InvalidInputError, match="no table 'rna'; it has patients, samples"):
-        study_table(found, "rna")
+    assert study_table(found, "samples") is found.samples
+    assert study_table(found, "mrna") is None
+    matrix = study_matrix(found, "mrna")
+    assert matrix is not None
+    np.testing.assert_array_equal(matrix.values, [[1.5], [-2]])
+    structural = study_assay(found, "structural")
+    assert structural is not None
+    assert structural.listed == {"S1"}
+    assert sorted(structural.variants.columns["gene"].to_pylist()) == ["ALK", "EML4"]
+    assert study_assay(found, "mrna") is None

@@ -73,7 +73,7 @@ def test_what_is_no_plain_file(tmp_path):
     (tmp_path / "dangling.csv").symlink_to(tmp_path / "nothing.csv")
     (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
     start = time.monotonic()
-    assert code("folder.csv", tmp_path) == "E-FILE-KIND"
+    assert code("folder.csv", tmp_path) == "E-SOURCE-TABLE"
     assert code("pipe.csv", tmp_path) == "E-FILE-KIND"
     assert code("dangling.csv", tmp_path) == "E-FILE-MISSING"
     assert code("missing.csv", tmp_path) == "E-FILE-MISSING"

@@ -1,0 +1,76 @@
+"""AnnData files (.h5ad): the matrix X with its samples (obs) and genes (var), dense or sparse, through h5py alone.
+
+References
+----------
+Virshup I, et al. anndata: Access and store annotated data matrices. J Open Source Softw 2024;9:4371 (on-disk format:
+encoding-type, ``_index``, csr_matrix and csc_matrix groups).
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trialstrat.cohort.readers.expression import Expression, Kind, checked_expression
+from trialstrat.cohort.readers.table import MOST_CELLS, Payload
+from trialstrat.cohort.rules import RefusedError, finding
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def is_hdf5(data: bytes) -> bool:
+    """Whether the bytes start as an HDF5 file."""
+    return data.startswith(_SIGNATURE)
+
+
+def read_h5ad(payload: Payload, kind: Kind = "other") -> Expression:
+    """The matrix ``X`` (samples, genes) with the names of both.
+
+    Raises
+    ------
+    RefusedError
+        When the package h5py is absent, the file is damaged or no AnnData, too large, or holds impossible values.
+    """
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        raise RefusedError(finding("E-FORMAT-EXTRA", source=payload.name, detail="h5py, extra 'omics'")) from None
+    try:
+        with h5py.File(io.BytesIO(payload.data), "r") as file:
+            if not {"X", "obs", "var"} <= set(file):
+                detail = "an HDF5 file without X, obs and var: no AnnData"
+                raise RefusedError(finding("E-FILE-FORMAT", source=payload.name, detail=detail))
+            samples, genes = _names(file["obs"]), _names(file["var"])
+            if len(samples) * len(genes) > MOST_CELLS:
+                detail = f"{len(samples)} samples x {len(genes)} genes"
+                raise RefusedError(finding("E-FILE-SIZE", source=payload.name, detail=detail))
+            values = _matrix(file["X"], (len(samples), len(genes)))
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError, IndexError) as fault:
+        raise RefusedError(finding("E-FILE-DAMAGED", source=payload.name, detail=str(fault)[:80])) from None
+    if values.shape != (len(samples), len(genes)):
+        detail = f"X is {values.shape[0]} x {values.shape[1]}, obs and var are {len(samples)} and {len(genes)}"
+        raise RefusedError(finding("E-FILE-DAMAGED", source=payload.name, detail=detail))
+    return checked_expression(values, samples, genes, payload, kind=kind, format_="AnnData")
+
+
+def _names(group: Any) -> list[str]:
+    index = group.attrs.get("_index", "_index")
+    return [cell.decode("utf-8") if isinstance(cell, bytes) else str(cell) for cell in group[index][()]]
+
+
+def _matrix(node: Any, shape: tuple[int, int]) -> NDArray[np.float64]:
+    kind = node.attrs.get("encoding-type", "")
+    if kind not in ("csr_matrix", "csc_matrix"):
+        return np.asarray(node[()], dtype=np.float64)
+    data = np.asarray(node["data"][()], dtype=np.float64)
+    at, starts = np.asarray(node["indices"][()], dtype=np.int64), np.asarray(node["indptr"][()], dtype=np.int64)
+    out = np.zeros(shape)
+    major = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    if kind == "csr_matrix":
+        out[major, at] = data
+    else:
+        out[at, major] = data
+    return out
