@@ -68,7 +68,7 @@ def chosen_rows(
     rule = source.sample_rule
     together = together_of(rule)
     several = (pd.Series(owners).duplicated(keep=False) & pd.Series(owners).notna()).to_numpy()
-    if rule is None or rule.choose in ("refuse", "first", "mean"):
+    if rule is None or rule.choose in ("refuse", "first", "mean", "any"):
         keep, found = one_per_patient(list(owners), rule, lines, file, source.id or "")
     else:
         keep, found = _by_column(rule, frame, owners, several, lines, file)
@@ -79,7 +79,7 @@ def chosen_rows(
         counted=frozenset(str(samples[at]) for at in known if keep[at]),
         together=together,
     )
-    if together == "mean":
+    if together != "one":
         frame, lines, found = _averaged(frame, owners, lines, file, source)
         return frame, lines, mapping, (*findings, *found)
     return rows(frame, keep), lines[keep], mapping, findings

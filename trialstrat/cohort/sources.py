@@ -119,7 +119,7 @@ class SourcesReader:
         self.findings += [*faults, *found]
         if faults or errors(found):
             return
-        patients, values = _by_patient(matrix.values, owners, keep, mean=together == "mean")
+        patients, values = _by_patient(matrix.values, owners, keep, mean=together != "one")
         self._matrices[source.name] = PatientMatrix(
             patients=patients, genes=tuple(genes), values=values, file=matrix.file
         )
@@ -149,7 +149,7 @@ class SourcesReader:
         self._variants[source.name] = _patient_variants(
             assay, sorted(looked), dict(zip(samples, zip(owners, keep, strict=True), strict=True)), genes, self._symbols
         )
-        if together == "any":
+        if together != "one":
             self._discordant(source)
         lines = np.zeros(len(looked), dtype=np.int64)
         self._add(

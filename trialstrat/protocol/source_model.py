@@ -142,5 +142,5 @@ class Source(Declared):
             raise ValueError("sample_rule.by: needs the columns of a source with layout: samples")
         if rule.choose == "mean" and self.layout == "variants":
             raise ValueError("variants have no mean: choose: any, first or refuse")
-        if rule.choose == "any" and self.layout != "variants":
-            raise ValueError("choose: any is for variants alone")
+        if rule.choose == "any" and self.layout == "matrix":
+            raise ValueError("choose: any is for variants; a matrix needs mean, first or refuse")

@@ -32,7 +32,7 @@ def payload_in(folder: Path, declared: str, table: str | None) -> Payload:
         When no table is declared, or none or several files have its name; the message lists what there is.
     """
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    there = ", ".join(visible(name) for name in dict.fromkeys(table_name(path) for path in files))
+    there = ", ".join(visible(name) for name in sorted({table_name(path) for path in files}))
     if table is None:
         raise RefusedError(finding("E-SOURCE-TABLE", source=declared, detail=f"it has {there or 'none'}"))
     found = [path for path in files if table_name(path) == table.casefold() or path.name == table]
