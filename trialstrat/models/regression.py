@@ -60,6 +60,7 @@ def squared_loss(target: Floats, weights: Floats | None = None) -> HeldOutLoss:
 
 
 def _forest(training: Training, params: Mapping[str, float], seed: int) -> PredictorPath:
+    import sklearn
     from sklearn.ensemble import RandomForestRegressor
 
     engine = RandomForestRegressor(
@@ -70,11 +71,13 @@ def _forest(training: Training, params: Mapping[str, float], seed: int) -> Predi
         random_state=seed,
         n_jobs=1,
     )
-    engine.fit(training.X, training.time)
+    with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+        engine.fit(training.X, training.time)
     return PredictorPath(points=(0.0,), predict=lambda X: np.asarray(engine.predict(X))[None])
 
 
 def _boosting(training: Training, params: Mapping[str, float], seed: int) -> PredictorPath:
+    import sklearn
     from sklearn.ensemble import GradientBoostingRegressor
 
     engine = GradientBoostingRegressor(
@@ -85,7 +88,8 @@ def _boosting(training: Training, params: Mapping[str, float], seed: int) -> Pre
         subsample=0.7,
         random_state=seed,
     )
-    engine.fit(training.X, training.time)
+    with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+        engine.fit(training.X, training.time)
     stages = range(STEP, STAGES + 1, STEP)
 
     def predict(X: Floats) -> Floats:

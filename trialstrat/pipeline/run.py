@@ -17,22 +17,20 @@ from trialstrat.criteria.enrichment import enrich
 from trialstrat.criteria.frozen import HEAD, FoundRule, freeze, to_mapping
 from trialstrat.disclosure import protect
 from trialstrat.models.study import ModelStudy, run_models
-from trialstrat.pipeline.found_rules import predictive_rule, prognostic_rule
+from trialstrat.pipeline.found_rules import prognostic_rule
 from trialstrat.pipeline.gates import require_clean
 from trialstrat.pipeline.manifest import manifest, now
 from trialstrat.pipeline.progress import Progress, Silent
 from trialstrat.pipeline.record import record_of, study_facts
 from trialstrat.pipeline.seeds import generator, task_seeds
+from trialstrat.pipeline.stages import side_by_side
 from trialstrat.protocol.lint import lint
 from trialstrat.protocol.load import LoadedProtocol, load_protocol
 from trialstrat.report.build import build_report
 from trialstrat.report.render import render
 from trialstrat.results import Estimate, Finding, StageResult
-from trialstrat.subgroups.benefit import benefit_study
-from trialstrat.subgroups.marker_study import marker_study
 from trialstrat.subgroups.primary import primary_analysis
 from trialstrat.subgroups.risk_groups import risk_groups
-from trialstrat.subgroups.rule_study import rule_study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,13 +154,9 @@ def _analyse(
         results.append(enrichment.result)
         rules += prognostic_rule(enrichment)
         files.update(_model_files(study))
-    progress.stage("who benefits")
-    results += marker_study(cohort, rng=generator(seeds["markers"]), jobs=options.jobs)
-    benefit = benefit_study(cohort, rng=generator(seeds["benefit"]), jobs=options.jobs)
-    results += [] if benefit is None else [benefit]
-    predictive = rule_study(cohort, rng=generator(seeds["subgroups"]))
-    results += predictive.results
-    rules += predictive_rule(cohort, predictive)
+    for answer in side_by_side(cohort, seeds, jobs=options.jobs, progress=progress):
+        results += answer.results
+        rules += answer.rules
     frozen = freeze(cohort.protocol, tuple(rules))
     files[store.CRITERIA] = store.yaml_text(to_mapping(frozen), HEAD).encode()
     stages = {result.stage: protect(result, minimum) for result in results}
