@@ -48,7 +48,7 @@ STAGES: Mapping[str, Callable[[Cohort, np.random.Generator], Answer]] = {
     "subgroups": _rules,
 }
 #: The same, longest first, so that workers end together.
-_BY_COST = ("benefit", "markers", "subgroups")
+_BY_COST: tuple[str, ...] = ("benefit", "markers", "subgroups")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
