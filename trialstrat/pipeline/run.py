@@ -30,6 +30,7 @@ from trialstrat.report.build import build_report
 from trialstrat.report.render import render
 from trialstrat.results import Estimate, Finding, StageResult
 from trialstrat.subgroups.primary import primary_analysis
+from trialstrat.subgroups.prognostic import prognostic_study
 from trialstrat.subgroups.risk_groups import risk_groups
 
 
@@ -136,6 +137,8 @@ def _analyse(
     results.append(describe_cohort(cohort))
     progress.stage("primary analysis")
     results.append(primary_analysis(cohort))
+    prognosis = prognostic_study(cohort)
+    results += [] if prognosis is None else [prognosis]
     study = run_models(
         cohort,
         seeds=seeds["models"],

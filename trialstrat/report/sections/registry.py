@@ -30,6 +30,7 @@ BY_STAGE: tuple[tuple[str, Builder], ...] = (
     ("cohort", flow.build),
     ("baseline", baseline.build),
     ("primary", primary.build),
+    ("prognostic", general.section("prognostic", "Factors and the outcome")),
     ("models", risk_model.build),
     ("risk_groups", risk_groups.build),
     ("screen", heterogeneity.build),
