@@ -175,7 +175,8 @@ def _select(
     """Apply eligibility and the declared drops, look at what is left, and freeze it."""
     judged = joined.frame.assign(**{str(name): typed.frame[name] for name in typed.frame.columns})
     keep, criteria_steps, eligibility = apply_criteria(protocol.eligibility, judged)
-    keep, drop_steps = _drop(typed.outcomes[protocol.estimand.endpoint], keep)
+    drops = (*_armless(protocol, typed.arm), *typed.outcomes[protocol.estimand.endpoint].drops)
+    keep, drop_steps = _drop(drops, keep)
     all_steps = (*steps, *criteria_steps, *drop_steps)
     findings = (
         *findings,
@@ -211,10 +212,17 @@ def _select(
     return cohort, findings
 
 
-def _drop(outcome: OutcomeRead, keep: Mask) -> tuple[Mask, list[Step]]:
-    """Leave out what the endpoint declares to drop, one attrition step each."""
+def _armless(protocol: Protocol, arm: NDArray[np.object_] | None) -> list[tuple[str, str, Mask]]:
+    """Patients without an arm, where the protocol says to leave them out."""
+    if protocol.arms is None or arm is None or protocol.arms.missing == "refuse":
+        return []
+    return [("arms.missing", "arm missing, dropped as declared", np.array([name is None for name in arm], dtype=bool))]
+
+
+def _drop(drops: Sequence[tuple[str, str, Mask]], keep: Mask) -> tuple[Mask, list[Step]]:
+    """Leave out what the protocol declares to drop, one attrition step each."""
     steps: list[Step] = []
-    for step, text, mask in outcome.drops:
+    for step, text, mask in drops:
         before = int(keep.sum())
         keep = keep & ~mask
         after = int(keep.sum())

@@ -169,7 +169,8 @@ RULES: dict[str, Rule] = {
         ("N-EVENTS", "too few events to estimate anything", "Wait for more events, or lower analysis.minimum_events"),
         ("N-PATIENTS", "too few patients to estimate anything", "Check the eligibility and the joins"),
         # arms
-        ("E-ARM-MISSING", "without an arm", "Complete the arms or remove the patients"),
+        ("E-ARM-MISSING", "without an arm", "Complete the arms or set arms.missing: drop"),
+        ("W-ARM-DROPPED", "without an arm dropped by the declared rule", ""),
         ("E-ARM-UNKNOWN", "with an arm that is not declared", "Declare it under arms.levels or remove the rows"),
         ("N-ARM-EMPTY", "no patient in a declared arm", "Check the arm's value: in the protocol"),
         ("N-ARM-ONE", "a single patient in an arm", "Check the arm's value: in the protocol"),

@@ -141,7 +141,7 @@ def _leaks(
         if variable.column in skip:
             continue
         values, known = _ranked(column(frame, variable.column))
-        detail = _leak(rankdata(values[known]), _target(outcome, known), _event(outcome, known))
+        detail = leak(rankdata(values[known]), _target(outcome, known), _event(outcome, known))
         if detail:
             found.append(joined.about("W-LEAK", variable.column, detail))
     matrix = markers.to_numpy(dtype=np.float64)
@@ -151,9 +151,9 @@ def _leaks(
     for at, name in enumerate(markers.columns):
         here = known[:, at]
         if here.all():
-            detail = _leak(rankdata(matrix[:, at]), target, event)
+            detail = leak(rankdata(matrix[:, at]), target, event)
         else:
-            detail = _leak(rankdata(matrix[here, at]), _target(outcome, here), _event(outcome, here))
+            detail = leak(rankdata(matrix[here, at]), _target(outcome, here), _event(outcome, here))
         if detail:
             found.append(joined.about("W-LEAK", str(name), detail))
     return found
@@ -178,7 +178,7 @@ def _ranked(series: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return values, np.isfinite(values)
 
 
-def _leak(ranks: NDArray[np.float64], target: NDArray[np.float64] | None, event: NDArray[np.bool_] | None) -> str:
+def leak(ranks: NDArray[np.float64], target: NDArray[np.float64] | None, event: NDArray[np.bool_] | None) -> str:
     """How a covariate is tied to the outcome, empty when it is not: rank correlation with time, AUC for the event."""
     if len(ranks) < _FEWEST:
         return ""

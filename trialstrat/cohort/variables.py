@@ -57,7 +57,8 @@ def read_arms(arms: Arms, joined: Joined) -> tuple[NDArray[np.object_], tuple[Fi
     series = column(joined.frame, arms.column)
     places = match(series, [arm.value for arm in arms.levels])
     names = np.array([*(arm.name for arm in arms.levels), None, None], dtype=object)[places]
-    found = list(joined.rows("E-ARM-MISSING", arms.column, places == MISSING))
+    code = "W-ARM-DROPPED" if arms.missing == "drop" else "E-ARM-MISSING"
+    found = list(joined.rows(code, arms.column, places == MISSING))
     unknown = places == UNMATCHED
     twin = _twin_findings(series, joined, arms.column)
     found += twin

@@ -99,6 +99,9 @@ def _coding(endpoint: Endpoint, path: str) -> Iterator[Remark]:
     if twice:
         text = f"listed twice: {', '.join(twice)}"
         yield Remark("P-EVENT-TWICE", "error", f"{path}.event", text, "A value is the event or censored, not both.")
+    if coding.proposed:
+        text = f"the coding of {coding.column} was proposed and not confirmed: {coding.proposed}"
+        yield Remark("P-EVENT-PROPOSED", "warning", f"{path}.event", text, "Confirm it, then remove proposed:.")
     if coding.column.upper() == "CNSR" and coding.style == "explicit":
         text = "CNSR by CDISC means 0 = event, 1 and above = censored; an explicit list is declared"
         yield Remark("P-CNSR", "warning", f"{path}.event", text, "Use style: cnsr unless the file differs.")
@@ -122,7 +125,7 @@ def _arms(protocol: Protocol) -> Iterator[Remark]:
     if arms is not None and compared:
         known = {variable.column for variable in protocol.variables}
         missing = [name for name in arms.confounders if name not in known]
-        if missing:
+        if missing and arms.allocation != "randomised":
             text = f"not declared as covariate or biomarker: {', '.join(missing)}"
             yield Remark("P-CONFOUNDER-UNKNOWN", "error", "arms.confounders", text, "Declare them.")
         if arms.allocation != "randomised" and not arms.confounders:

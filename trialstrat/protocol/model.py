@@ -37,6 +37,7 @@ class Arms(Declared):
     allocation: Literal["randomised", "partly_randomised", "observational"] = "randomised"
     strata: tuple[str, ...] = Field(default=(), description="Columns the randomisation was stratified by.")
     confounders: tuple[str, ...] = Field(default=(), description="What decided treatment, for observational arms.")
+    missing: Literal["refuse", "drop"] = Field(default="refuse", description="Patients without an arm.")
 
     @model_validator(mode="after")
     def _one_control(self) -> Arms:
@@ -74,6 +75,7 @@ class EventCoding(Declared):
         default="explicit",
         description="cnsr: 0 is the event, 1 and above censored; cbioportal: '1:...' event, '0:...' not.",
     )
+    proposed: str = Field(default="", description="Why a program proposed this coding; remove it once confirmed.")
 
     @model_validator(mode="after")
     def _complete(self) -> EventCoding:

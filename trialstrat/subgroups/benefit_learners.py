@@ -166,9 +166,8 @@ def _cox(task: BenefitTask) -> tuple[Floats, str]:
     if task.time is None:
         raise EngineFailureError("a Cox model needs an endpoint that is a time")
     outer = task.outer
-    factor = np.append(0.0, np.ones(2 * outer.X_train.shape[1]))
-    whole = _path(task, outer, factor, None)
-    losses = [_held_out(task, part, factor, whole.lambdas) for part in task.inner]
+    whole = _path(task, outer, None)
+    losses = [_held_out(task, part, whole.lambdas) for part in task.inner]
     best = int(np.argmin(np.mean(losses, axis=0)))
     coef = whole.coef[best]
     baseline = _baseline(task, outer, coef)
@@ -179,7 +178,7 @@ def _cox(task: BenefitTask) -> tuple[Floats, str]:
     return gains[1] - gains[0], f"penalty {whole.lambdas[best]:.3g}, {kept} interactions kept"
 
 
-def _path(task: BenefitTask, part: Part, factor: Floats, lambdas: Floats | None):
+def _path(task: BenefitTask, part: Part, lambdas: Floats | None):
     if task.time is None:
         raise EngineFailureError("a Cox model needs an endpoint that is a time")
     design = _design(part.X_train, task.arm[part.train])
@@ -192,18 +191,19 @@ def _path(task: BenefitTask, part: Part, factor: Floats, lambdas: Floats | None)
         design,
         alpha=MIXING,
         standardize=False,
-        penalty_factor=factor,
+        # by the columns of this part: a level that it does not have is no column of it
+        penalty_factor=np.append(0.0, np.ones(design.shape[1] - 1)),
         lambdas=lambdas,
         n_lambdas=PENALTIES,
         min_ratio=0.01,
     )
 
 
-def _held_out(task: BenefitTask, part: Part, factor: Floats, lambdas: Floats) -> Floats:
+def _held_out(task: BenefitTask, part: Part, lambdas: Floats) -> Floats:
     """Negative log partial likelihood of the held-out rows at every penalty."""
     if task.time is None:
         raise EngineFailureError("a Cox model needs an endpoint that is a time")
-    path = _path(task, part, factor, lambdas)
+    path = _path(task, part, lambdas)
     time = np.ascontiguousarray(task.time[part.test])
     event = np.ascontiguousarray(task.event[part.test] == 1)
     order = np.argsort(-time, kind="stable")

@@ -1,0 +1,302 @@
+"""Real studies from their files: what ``init`` proposes, the lines a person edits, and the published figures.
+
+``edits`` are (line of the proposal, what it becomes); an empty text removes the line, several lines count each.
+``figures`` are (place in the results, value, tolerance); places: ids of estimates, or ``table/column/key=value|...``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+#: A budget that shows that the models and the search run; their numbers are not looked at here.
+MODELS = "models: {engines: [clinical_cox], outer_folds: 2, inner_folds: 2, trials: 1, bootstrap: 20}"
+SEARCH = "rule_search: {permutations: 100, worlds: 50, bootstrap: 20}"
+OBSERVATIONAL = "  allocation: observational"
+RANDOMISED = "  allocation: randomised"
+Figure = tuple[str, Any, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One data set; ``edits`` name the line of the proposal by how it starts."""
+
+    name: str
+    data: tuple[str, ...]
+    edits: tuple[tuple[str, str], ...]
+    patients: int
+    events: int | None
+    figures: tuple[Figure, ...] = field(default=())
+
+
+def hazard_ratio(pair: str, value: float, lower: float, upper: float, tolerance: float = 0.0051) -> tuple[Figure, ...]:
+    name = f"primary.cox.hazard_ratio.{pair}"
+    return ((name, value, tolerance), (f"{name}:lower", lower, tolerance), (f"{name}:upper", upper, 2 * tolerance))
+
+
+def factor(variable: str, level: str, value: float, tolerance: float = 0.0051, column: str = "hazard_ratio") -> Figure:
+    return (f"prognostic.factors/{column}/variable={variable}|level={level}", value, tolerance)
+
+
+def subgroup(variable: str, level: str, value: float, tolerance: float = 0.0051) -> Figure:
+    return (f"forest.rows/hazard_ratio/variable={variable}|level={level}", value, tolerance)
+
+
+def event(column: str, events: str = "1", censored: str = "0") -> tuple[str, str]:
+    return (
+        f'    event: {{column: "{column}"',
+        f'    event: {{column: "{column}", events: [{events}], censored: [{censored}]}}',
+    )
+
+
+BUDGET = ("seed:", f"seed: 20260101\n{MODELS}\n{SEARCH}")
+MODEL_BUDGET = ("seed:", f"seed: 20260101\n{MODELS}")
+
+STUDIES: tuple[Study, ...] = (
+    Study(
+        "actg175",
+        ("actg175/actg175.csv",),
+        (event("cens"), (OBSERVATIONAL, RANDOMISED), ('  - {column: "r",', ""), BUDGET),
+        2139,
+        521,
+        (
+            *hazard_ratio("arm1_vs_arm0", 0.49, 0.39, 0.63, 0.011),
+            *hazard_ratio("arm2_vs_arm0", 0.52, 0.41, 0.67, 0.011),
+            *hazard_ratio("arm3_vs_arm0", 0.59, 0.47, 0.73, 0.011),
+        ),
+    ),
+    Study(
+        "actg320",
+        ("actg320/actg320.csv",),
+        ((OBSERVATIONAL, RANDOMISED), BUDGET),
+        1151,
+        96,
+        hazard_ratio("arm1_vs_arm0", 0.50, 0.33, 0.77),
+    ),
+    Study(
+        "actg320-deaths",
+        ("actg320/actg320.csv",),
+        (
+            (OBSERVATIONAL, RANDOMISED),
+            ("  endpoint: aids-or-death", "  endpoint: death"),
+            (
+                BUDGET[0],
+                f"{BUDGET[1]}\nanalysis: {{minimum_events: 5}}\ndisclosure: {{minimum_cell: 5}}",
+            ),
+        ),
+        1151,
+        26,
+        hazard_ratio("arm1_vs_arm0", 0.43, 0.19, 1.00),
+    ),
+    Study(
+        "aspirin",
+        ("aspirin_polyp/aspirin.csv",),
+        (
+            ("    kind: FILL", "    kind: binary"),
+            (
+                "    value: FILL",
+                "    value: AD\n    positive: [1]\n    negative_values: [0]\n    missing_outcome: drop",
+            ),
+            (OBSERVATIONAL, RANDOMISED),
+            ("  endpoint: primary", "  endpoint: primary\n  summary: risk_difference"),
+            ('  - {column: "AD"', ""),
+            ('  - {column: "AL"', ""),
+        ),
+        1084,
+        None,
+        (
+            ("primary.risk.arm0", 0.471, 0.0006),
+            ("primary.risk.arm1", 0.383, 0.0006),
+            ("primary.risk.arm2", 0.451, 0.0006),
+        ),
+    ),
+    Study(
+        "breast-taxane",
+        ("breast_taxane_expr/breast.csv.gz",),
+        (
+            (OBSERVATIONAL, "  allocation: partly_randomised"),
+            (
+                "  levels: [",
+                "  levels: [{name: without, value: -0.5, control: true}, {name: taxane, value: 0.5}]",
+            ),
+            ("    unit: FILL", "    unit: years"),
+            BUDGET,
+        ),
+        614,
+        134,
+        hazard_ratio("taxane_vs_without", 0.98, 0.63, 1.52),
+    ),
+    Study(
+        "cgd",
+        ("cgd/cgd.csv",),
+        ((OBSERVATIONAL, RANDOMISED), BUDGET),
+        128,
+        44,
+        hazard_ratio("arm1_vs_arm0", 0.33, 0.17, 0.65, 0.006),
+    ),
+    Study(
+        "colon",
+        ("colon_adjuvant/colon.csv",),
+        ((OBSERVATIONAL, RANDOMISED), BUDGET),
+        929,
+        468,
+        hazard_ratio("arm1_vs_arm2", 0.60, 0.48, 0.76, 0.006),
+    ),
+    Study(
+        "colon-deaths",
+        ("colon_adjuvant/colon.csv",),
+        ((OBSERVATIONAL, RANDOMISED), ('    where: {"etype": 1}', '    where: {"etype": 2}'), BUDGET),
+        929,
+        452,
+        hazard_ratio("arm1_vs_arm2", 0.69, 0.55, 0.87, 0.006),
+    ),
+    Study(
+        "gbsg2",
+        ("gbsg2/gbsg2.csv",),
+        (
+            event("cens"),
+            (OBSERVATIONAL, "  allocation: partly_randomised"),
+            (
+                "seed:",
+                (f"seed: 20260101\n{MODELS}\n{SEARCH}\n"
+                "analysis: {adjust_for: [age, menostat, tsize, tgrade, pnodes, progrec, estrec]}"),
+            ),
+        ),
+        686,
+        299,
+        (
+            *hazard_ratio("arm1_vs_arm0", 0.695, 0.544, 0.888, 0.0006),
+            ("primary.cox.adjusted_hazard_ratio.arm1_vs_arm0", 0.71, 0.011),
+        ),
+    ),
+    Study("rotterdam", ("gbsg2/rotterdam.csv",), (BUDGET,), 2982, 1518, (
+        ("primary.cox.hazard_ratio.arm1_vs_arm0", 1.51, 0.0051),
+    )),
+    Study(
+        "iwpc-warfarin",
+        ("iwpc_warfarin/iwpc_warfarin.csv.gz",),
+        (
+            ("    kind: FILL", "    kind: continuous"),
+            ("    value: FILL", "    value: Therapeutic Dose of Warfarin\n    missing_outcome: drop"),
+            ("  endpoint: primary", "  endpoint: primary\n  summary: mean_difference"),
+            ('  - {column: "Therapeutic Dose', ""),
+            ('  - {column: "INR on Reported', ""),
+            (
+                '  - {column: "VKORC1 -1639 consensus"',
+                '  - {column: "VKORC1 -1639 consensus", kind: categorical, levels: [G/G, A/G, A/A], role: prognostic}',
+            ),
+        ),
+        5528,
+        None,
+        (
+            factor("VKORC1 -1639 consensus", "G/G", 40, 0.51, "median"),
+            factor("VKORC1 -1639 consensus", "A/G", 28, 0.51, "median"),
+            factor("VKORC1 -1639 consensus", "A/A", 19, 0.51, "median"),
+        ),
+    ),
+    Study(
+        "metabric",
+        ("metabric/metabric_clinical.csv",),
+        (
+            (
+                '  - {column: "Pam50',
+                ('  - {column: "Pam50 + Claudin-low subtype", kind: categorical, role: prognostic, '
+                "levels: [LumA, LumB, Her2, Basal, claudin-low, Normal, NC]}"),
+            ),
+            MODEL_BUDGET,
+        ),
+        1981,
+        1144,
+        (
+            factor("Pam50 + Claudin-low subtype", "Her2", 1.65),
+            factor("Pam50 + Claudin-low subtype", "LumB", 1.53),
+            factor("Pam50 + Claudin-low subtype", "Basal", 1.33),
+        ),
+    ),
+    Study(
+        "mgus2",
+        ("mgus2_competing/mgus2.csv",),
+        (
+            event("pstat"),
+            ('    time: "ptime"', '    time: "ptime"\n    horizon: 120'),
+            ("    unit: FILL", "    unit: months"),
+            ("    unit: FILL", "    unit: months"),
+            MODEL_BUDGET,
+        ),
+        1384,
+        115,
+        (("primary.survival.all", 1 - 0.095, 0.0051),),
+    ),
+    Study(
+        "myeloma",
+        ("myeloma_gse4581/myeloma.csv",),
+        (("    unit: FILL", "    unit: months"), MODEL_BUDGET),
+        256,
+        70,
+        (factor("molecular_group", "Proliferation", 2.99), factor("molecular_group", "MMSET", 2.14)),
+    ),
+    Study(
+        "oak",
+        ("oak_btmb/oak.csv",),
+        (
+            (OBSERVATIONAL, RANDOMISED),
+            ("    unit: FILL", "    unit: months"),
+            (
+                "eligibility: []",
+                "eligibility: [{id: I1, kind: inclusion, text: High, when: [{column: btmb, at_least: 16}]}]",
+            ),
+            BUDGET,
+        ),
+        159,
+        None,
+        (("primary.cox.hazard_ratio.arm1_vs_arm0", 0.64, 0.06),),
+    ),
+    Study(
+        "pbc",
+        ("pbc/pbc.csv",),
+        (
+            event("status", "2", "0, 1"),
+            (OBSERVATIONAL, RANDOMISED),
+            ("  levels: [", "  levels: [{name: dpca, value: 1, control: true}, {name: placebo, value: 2}]"),
+            BUDGET,
+        ),
+        312,
+        125,
+        hazard_ratio("placebo_vs_dpca", 0.94, 0.67, 1.34, 0.006),
+    ),
+    Study(
+        "prca",
+        ("prca_prostate/prca.csv",),
+        (event("cens"), ("    unit: FILL", "    unit: months"), (OBSERVATIONAL, RANDOMISED), BUDGET),
+        475,
+        338,
+        (
+            *hazard_ratio("arm1_vs_arm0", 0.84, 0.68, 1.04),
+            subgroup("bm", "1", 0.42),
+            subgroup("age_group", "(65,75]", 0.81),
+        ),
+    ),
+    Study(
+        "retinopathy",
+        ("diabetic_retinopathy/retinopathy.csv",),
+        ((OBSERVATIONAL, RANDOMISED), ("    unit: FILL", "    unit: months"), BUDGET),
+        394,
+        155,
+        (("primary.cox.hazard_ratio.arm1_vs_arm0", 0.46, 0.0051),),
+    ),
+    Study(
+        "scanb",
+        ("scanb_400",),
+        (
+            (
+                '  - {column: "pam50_subtype"',
+                ('  - {column: "pam50_subtype", kind: categorical, levels: [Basal, Her2, LumA, LumB, Normal], '
+                "role: prognostic}"),
+            ),
+            MODEL_BUDGET,
+        ),
+        400,
+        48,
+        (factor("pam50_subtype", "LumA", 0.42),),
+    ),
+)  # fmt: skip
