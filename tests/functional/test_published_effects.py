@@ -12,10 +12,12 @@ import pytest
 
 from trialstrat.cohort.build import read_cohort
 from trialstrat.cohort.cohort import Cohort
+from trialstrat.models.folds import outer_count
 from trialstrat.protocol.lint import lint
 from trialstrat.protocol.load import LoadedProtocol, load_protocol
 from trialstrat.results import StageResult
 from trialstrat.subgroups.primary import primary_analysis
+from trialstrat.subgroups.prognostic import prognostic_study
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -25,6 +27,10 @@ NEEDED = {
     "colon": "colon_adjuvant/colon.csv",
     "prca": "prca_prostate/prca.csv",
     "aspirin": "aspirin_polyp/aspirin.csv",
+    "cgd": "cgd/cgd.csv",
+    "metabric": "metabric/metabric_clinical.csv",
+    "iwpc-warfarin": "iwpc_warfarin/iwpc_warfarin.csv.gz",
+    "loris": "loris_icb/loris_all_cohorts.csv",
 }
 
 
@@ -140,3 +146,53 @@ def test_aspirin(arm: str, risk: float) -> None:
     }
     risks = {entry.name: entry.value for entry in result.estimates if entry.name.endswith(f".{arm}")}
     assert any(value == pytest.approx(risk, abs=0.0006) for value in risks.values())
+
+
+def factors(cohort: Cohort) -> dict[tuple[str, str], dict]:
+    study = prognostic_study(cohort)
+    assert study is not None
+    return {(row["variable"], row["level"]): row for row in study.table("prognostic.factors").records()}
+
+
+def test_cgd_first_infection() -> None:
+    """International CGD Cooperative Study Group 1991: 14 of 63 and 30 of 65 with an infection."""
+    cohort, result = analysed("cgd")
+    infected = {name: int(cohort.outcome.event[cohort.arm == name].sum()) for name in ("interferon", "placebo")}
+    assert (cohort.n, infected) == (128, {"interferon": 14, "placebo": 30})
+    # the rows of later infections are a counted step
+    step = next(row for row in cohort.attrition.records() if row["step"] == "where.trial.enum")
+    assert (step["before"], step["remaining"]) == (203, 128)
+    found = limits(result, "primary.cox.hazard_ratio.interferon_vs_placebo")
+    assert found == pytest.approx((0.33, 0.17, 0.65), abs=0.006)
+
+
+def test_metabric_subtypes() -> None:
+    """Curtis 2012: worse survival of HER2-enriched, luminal B and basal tumours than of luminal A."""
+    cohort = read_cohort(loaded("metabric"), DATA)
+    assert (cohort.n, int(cohort.outcome.event.sum())) == (1981, 1144)
+    assert int((cohort.outcomes["rfs"].event == 1).sum()) > 800  # among those with known survival
+    found = factors(cohort)
+    for level, published in (("Her2", 1.65), ("LumB", 1.53), ("Basal", 1.33)):
+        assert found["Pam50 + Claudin-low subtype", level]["hazard_ratio"] == pytest.approx(published, abs=0.0051)
+
+
+def test_warfarin_dose_by_genotype() -> None:
+    """IWPC 2009: median weekly dose of 40, 28 and 19 mg by the genotype of VKORC1."""
+    cohort = read_cohort(loaded("iwpc-warfarin"), DATA)
+    assert cohort.n == 5528
+    found = factors(cohort)
+    medians = [found["VKORC1 -1639 consensus", level]["median"] for level in ("G/G", "A/G", "A/A")]
+    assert medians == pytest.approx([40, 28, 19], abs=0.51)
+    assert found["CYP2C9 consensus", "*3/*3"]["contrast"] < found["CYP2C9 consensus", "*1/*3"]["contrast"] < 0
+
+
+def test_loris_cohorts() -> None:
+    """Nine of ten cohorts, days of one of them brought to months, each left out in turn."""
+    cohort = read_cohort(loaded("loris"), DATA)
+    sizes = {name: int((cohort.groups == name).sum()) for name in set(cohort.groups)}
+    assert sizes == {
+        "Chowell_train": 964, "Chowell_test": 515, "MSK1": 453, "MSK2": 104, "Kato_panCancer": 35, "Shim_NSCLC": 198,
+        "Ravi_NSCLC": 306, "Pradat_panCancer": 57, "MSK_nonICB": 841,
+    }  # fmt: skip
+    assert 12 < float(np.median(cohort.outcome.time[cohort.groups == "Ravi_NSCLC"])) < 14  # 402 days
+    assert outer_count(cohort) == 9

@@ -51,6 +51,14 @@ class FoldData:
     inner: tuple[Split, ...]
 
 
+def outer_count(cohort: Cohort) -> int:
+    """How many outer folds there are: as declared, or one for each group that is left out in turn."""
+    declared = cohort.protocol.models
+    if declared.outer == "folds" or cohort.groups is None:
+        return declared.outer_folds
+    return len(set(cohort.groups))
+
+
 def outer_folds(
     rows: Rows,
     event: Bools,
@@ -65,22 +73,26 @@ def outer_folds(
     """Every outer fold of every repeat, numbered from 0, and the refit on all ``rows`` at the end.
 
     ``event``, ``arm`` and ``groups`` have one entry per patient of the cohort. Folds are balanced in events and arms
-    and keep groups together; inner folds are drawn once per outer fold and shared by all engines and feature sets.
+    and keep groups together (as many folds as groups: each group is left out once); inner folds are drawn once per
+    outer fold and shared by all engines and feature sets.
     """
 
-    def drawn(among: Rows, k: int) -> NDArray[np.int64]:
-        own_arm, own_groups = (None if column is None else column[among] for column in (arm, groups))
+    def drawn(among: Rows, k: int, together: NDArray[np.object_] | None) -> NDArray[np.int64]:
+        own_arm, own_groups = (None if column is None else column[among] for column in (arm, together))
         return stratified_folds(event[among], own_arm, own_groups, k, rng)
 
     pairs: list[tuple[Rows, Rows]] = []
     for _ in range(repeats):
-        label = drawn(rows, outer)
+        label = drawn(rows, outer, groups)
         pairs += [(rows[label != fold], rows[label == fold]) for fold in range(outer)]
     pairs.append((rows, rows[:0]))
     out: list[OuterFold] = []
     for number, (train, test) in enumerate(pairs):
-        label = drawn(train, inner)
-        splits = tuple((train[label != fold], train[label == fold]) for fold in range(inner))
+        # where one group is left, its patients are split: there is nothing to keep apart
+        kept = groups is not None and len(set(groups[train])) > 1
+        k = min(inner, len(set(groups[train]))) if kept and groups is not None else inner
+        label = drawn(train, k, groups if kept else None)
+        splits = tuple((train[label != fold], train[label == fold]) for fold in range(k))
         out.append(OuterFold(number=number, train=train, test=test, inner=splits))
     return tuple(out)
 

@@ -14,7 +14,7 @@ from trialstrat.cohort.shown import ShownOutcome, shown_outcome
 from trialstrat.features import FeatureSetChoice, choose_feature_sets
 from trialstrat.models.base import Bools, Floats
 from trialstrat.models.engines import ENGINES
-from trialstrat.models.folds import OuterFold, Rows, outer_folds
+from trialstrat.models.folds import OuterFold, Rows, outer_count, outer_folds
 from trialstrat.models.tune import Logbook
 from trialstrat.protocol.units import unit_factor
 
@@ -27,6 +27,8 @@ SCORE_TIMES = 20
 FOLLOWED, FOLLOWED_PER_FOLD = 10, 2
 #: Fewest events per outer fold for a held-out score to mean anything.
 EVENTS_PER_FOLD = 5
+#: Fewest groups to be left out in turn.
+FEWEST_GROUPS = 2
 #: Kinds of randomness, the first part of every seed's key.
 FOLDS, TUNING, CALIBRATION, IMPORTANCE, BENEFIT = range(5)
 _SETS = ("clinical", "molecular", "combined")
@@ -93,11 +95,23 @@ def not_available(cohort: Cohort) -> str:
         return f"prognostic models are for times to an event; the endpoint is {kind}"
     if outcome.entry is not None:
         return "prognostic models for delayed entry are not available: held-out scores assume follow-up from time zero"
-    needed = EVENTS_PER_FOLD * cohort.protocol.models.outer_folds
+    folds = outer_count(cohort)
+    needed = EVENTS_PER_FOLD * folds
     events = int((outcome.event == 1).sum())
     if events < needed:
-        folds = cohort.protocol.models.outer_folds
         return f"{events} events; {folds} outer folds need at least {needed} ({EVENTS_PER_FOLD} per fold)"
+    return _groups_not_usable(cohort) if cohort.protocol.models.outer == "groups" else ""
+
+
+def _groups_not_usable(cohort: Cohort) -> str:
+    """Why the groups cannot be left out in turn: too few of them, or of their events."""
+    groups, event = cohort.groups, cohort.outcome.event
+    if groups is None or event is None or len(set(groups)) < FEWEST_GROUPS:
+        return f"leaving out groups needs at least {FEWEST_GROUPS} groups"
+    counts = [int((event[groups == group] == 1).sum()) for group in sorted(set(groups))]
+    few = sum(count < EVENTS_PER_FOLD for count in counts)
+    if few:
+        return f"{few} of {len(counts)} groups have fewer than {EVENTS_PER_FOLD} events: leave them out or merge them"
     return ""
 
 
@@ -130,7 +144,7 @@ def make_plan(cohort: Cohort, seeds: np.random.SeedSequence) -> StudyPlan:
             event,
             cohort.arm,
             cohort.groups,
-            outer=declared.outer_folds,
+            outer=outer_count(cohort),
             inner=declared.inner_folds,
             repeats=declared.repeats,
             rng=np.random.Generator(np.random.PCG64(child)),
@@ -151,7 +165,7 @@ def _rows(cohort: Cohort, choices: tuple[FeatureSetChoice, ...]) -> Rows:
 
 def _times(cohort: Cohort, time: Floats, horizon: float) -> tuple[Floats, NDArray[np.intp], NDArray[np.intp]]:
     """Times of predictions, positions of those of the Brier score, and of those of the AUC."""
-    folds = cohort.protocol.models.outer_folds
+    folds = outer_count(cohort)
     followed = max(FOLLOWED, FOLLOWED_PER_FOLD * folds)
     reached = float(np.sort(time)[::-1][min(followed, time.size) - 1])
     last = min(horizon, reached)

@@ -11,7 +11,7 @@ import numpy as np
 from trialstrat.cohort.shown import shown_outcome, whole_horizon
 from trialstrat.models.engines import ENGINES
 from trialstrat.models.evaluate import HeldOutScore, ModelScores
-from trialstrat.models.folds import FoldData
+from trialstrat.models.folds import FoldData, outer_count
 from trialstrat.models.frozen import FrozenModel
 from trialstrat.models.importance import Importance
 from trialstrat.models.plan import StudyPlan
@@ -202,7 +202,8 @@ def _facts(record: Record) -> dict[str, str]:
         "horizon": whole_horizon(plan.horizon),
         "score_horizon": whole_horizon(plan.score_horizon),
         "unit": plan.outcome.unit,
-        "folds": str(declared.outer_folds),
+        "folds": str(outer_count(record.plan.cohort)),
+        "outer": declared.outer,
         "repeats": str(declared.repeats),
         "inner_folds": str(declared.inner_folds),
         "trials": str(declared.trials),

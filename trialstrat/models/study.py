@@ -12,7 +12,7 @@ from trialstrat.errors import InvalidInputError, OutputError
 from trialstrat.models import plan as planning
 from trialstrat.models.engines import ENGINES
 from trialstrat.models.evaluate import EvaluationTask, ModelScores, Prediction, evaluate
-from trialstrat.models.folds import FoldData, OuterFold, materialise
+from trialstrat.models.folds import FoldData, OuterFold, materialise, outer_count
 from trialstrat.models.frozen import FrozenModel
 from trialstrat.models.importance import Importance, ImportanceTask, combine_importance, fold_importance
 from trialstrat.models.out_of_fold import OutOfFold
@@ -277,7 +277,7 @@ class _Runner:
     def _out_of_fold(self, name: str, fits: Sequence[FoldFit]) -> OutOfFold:
         plan = self._plan
         quantiles = plan.cohort.protocol.risk_groups.quantiles
-        first = plan.judged[: plan.cohort.protocol.models.outer_folds]
+        first = plan.judged[: outer_count(plan.cohort)]
         fold = np.full(plan.time.size, -1, dtype=np.int64)
         risk = np.full(plan.time.size, np.nan)
         survival = np.full((plan.time.size, plan.times.size), np.nan)
@@ -320,7 +320,7 @@ def predictions_of(plan: StudyPlan, fits: Sequence[FoldFit]) -> tuple[Prediction
     for fold, fit in zip(plan.judged, fits, strict=True):
         if fit.risk is None or fit.survival is None:
             raise ValueError("every fold of a scored model has predictions")
-        repeat = fold.number // plan.cohort.protocol.models.outer_folds
+        repeat = fold.number // outer_count(plan.cohort)
         prediction = Prediction(train=fold.train, test=fold.test, risk=fit.risk, survival=fit.survival, repeat=repeat)
         out.append(prediction)
     return tuple(out)

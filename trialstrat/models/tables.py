@@ -11,6 +11,7 @@ from trialstrat.models.base import EngineFailureError, Floats, Training
 from trialstrat.models.cox import fit_plain
 from trialstrat.models.engines import ENGINES
 from trialstrat.models.evaluate import FEWEST_DRAWS, difference
+from trialstrat.models.left_out import left_out_groups
 from trialstrat.results import Cell, Column, Table
 from trialstrat.stats.net_benefit import net_benefit
 from trialstrat.stats.resampling import bootstrap, bootstrap_interval
@@ -30,6 +31,7 @@ def tables_of(record: Record) -> tuple[Table, ...]:
         return (_tuning(record),)
     return (
         _scores(record),
+        *([left_out_groups(record)] if record.plan.cohort.protocol.models.outer == "groups" else []),
         *_calibration(record),
         _net_benefit(record),
         _comparison(record),
@@ -54,9 +56,7 @@ def _scores(record: Record) -> Table:
         if not feature_set:
             continue
         for score in scores.scores:
-            folds = (
-                sum(np.isfinite(value) for value in score.fold_values) or record.plan.cohort.protocol.models.outer_folds
-            )
+            folds = sum(np.isfinite(value) for value in score.fold_values) or len(record.plan.judged)
             rows.append(
                 (
                     name,

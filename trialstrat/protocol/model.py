@@ -241,7 +241,10 @@ class Models(Declared):
 
     engines: tuple[Engine, ...] = ("clinical_cox", "penalised_cox", "forest", "boosting", "weibull_aft")
     feature_sets: tuple[FeatureSet, ...] = ("clinical", "molecular", "combined")
-    outer_folds: int = Field(default=5, ge=2, le=20)
+    outer: Literal["folds", "groups"] = Field(
+        default="folds", description="groups: each group of group_by: is held out once, predicted by all the others."
+    )
+    outer_folds: int = Field(default=5, ge=2, le=20, description="Outer folds; not used with outer: groups.")
     repeats: int = Field(default=1, ge=1, le=20)
     inner_folds: int = Field(default=3, ge=2, le=10)
     trials: int = Field(default=20, ge=1, le=1000)
@@ -250,6 +253,12 @@ class Models(Declared):
     group_by: str | None = Field(default=None, description="Column that must not be split between folds (site, batch).")
     times: tuple[float, ...] = Field(default=(), description="Times of the scores, in the endpoint's unit.")
     bootstrap: int = Field(default=200, ge=0, description="Bootstrap samples for the intervals of held-out scores.")
+
+    @model_validator(mode="after")
+    def _groups(self) -> Models:
+        if self.outer == "groups" and (self.group_by is None or self.repeats != 1):
+            raise ValueError("outer: groups needs group_by: (the column of the groups) and repeats: 1")
+        return self
 
 
 class RiskGroups(Declared):

@@ -30,6 +30,9 @@ def build(context: Context) -> Section | None:
         return None
     builders = (_stats, _discrimination, _scores, _comparison, _calibration, _net_benefit, _importance, _coefficients)
     blocks: list[Block] = [block for block in (builder(context) for builder in builders) if block is not None]
+    groups = context.record.table("models.groups")
+    if groups is not None:
+        blocks.append(tables.view(groups, "left-out-groups"))
     tuning = context.record.table("models.tuning")
     if tuning is not None:
         blocks.append(tables.view(tuning, "tuning", folded="Tuning, fold by fold"))
@@ -158,7 +161,8 @@ def _folds(context: Context) -> str:
     if not folds:
         return ""
     inside = f", tuned in {inner} inner folds with {trials} trials each" if inner and trials else ""
-    return f"{folds} outer folds{inside}; everything learned is learned inside the folds"
+    outer = "groups, each left out in turn" if context.record.fact("models", "outer") == "groups" else "outer folds"
+    return f"{folds} {outer}{inside}; everything learned is learned inside the folds"
 
 
 def _scores(context: Context) -> TableView | None:
