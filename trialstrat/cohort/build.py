@@ -208,6 +208,11 @@ def _select(
         groups=None if typed.groups is None else typed.groups[keep],
         sources=sources,
         derived=derived.table(keep),
+        signatures={
+            name: rows(parts, keep).set_axis(frame.index, axis=0)
+            for name, parts in derived.learned.items()
+            if name in frame.columns
+        },
     )
     return cohort, findings
 

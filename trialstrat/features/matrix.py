@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trialstrat.errors import InvalidInputError
+from trialstrat.features.learned import Beside, learned_parts, score
 from trialstrat.features.screening import score_statistics, strongest
 from trialstrat.features.spec import EncodedTable, FeatureSpec, Imputer, VariableSpec, encode
 from trialstrat.protocol.model import FeatureSet, Protocol, Variable
@@ -111,8 +112,14 @@ def fit_spec(
     """
     frame = cohort.frame.iloc[rows]
     indicator = cohort.protocol.missing_data.indicator
-    variables, dropped = _variables(choice, frame, indicator)
-    numbers = [variable.numbers(frame[variable.column]) for variable in variables]
+    beside = _beside(cohort, rows)
+    variables, dropped = _variables(choice, frame, indicator, beside)
+    numbers = [
+        score(variable.parts, beside.genes(variable.column))
+        if variable.parts
+        else variable.numbers(frame[variable.column])
+        for variable in variables
+    ]
     if choice.markers:
         specs, columns, lost = _screened(cohort, rows, time[rows], event[rows])
         variables, numbers, dropped = [*variables, *specs], [*numbers, *columns], [*dropped, *lost]
@@ -138,7 +145,7 @@ def fit_spec(
 
 
 def _variables(
-    choice: FeatureSetChoice, frame: pd.DataFrame, indicator: bool
+    choice: FeatureSetChoice, frame: pd.DataFrame, indicator: bool, beside: Beside
 ) -> tuple[list[VariableSpec], list[tuple[str, str]]]:
     """Levels and stand-in values of the declared variables, and those with too little to learn from."""
     kept: list[VariableSpec] = []
@@ -156,8 +163,9 @@ def _variables(
             coding=variable.kind,
             levels=() if variable.kind == "continuous" else _levels(variable, raw),
             indicator=indicator and share > 0,
+            parts=learned_parts(beside.genes(variable.column)) if variable.column in beside.signatures else (),
         )
-        numbers = spec.numbers(raw)
+        numbers = score(spec.parts, beside.genes(spec.column)) if spec.parts else spec.numbers(raw)
         kept.append(replace(spec, fill=_fill(spec, numbers[~np.isnan(numbers)])))
     return kept, dropped
 
@@ -245,4 +253,9 @@ def _imputers(spec: FeatureSpec, table: EncodedTable, numbers: list[NDArray[np.f
 def build(cohort: Cohort, spec: FeatureSpec, rows: NDArray[np.intp] | slice = slice(None)) -> Matrix:
     """The design matrix of ``rows`` (all by default) by an already learned specification."""
     markers = cohort.markers.iloc[rows] if cohort.markers.shape[1] else None
-    return Matrix(values=spec.values(cohort.frame.iloc[rows], markers), spec=spec)
+    return Matrix(values=spec.values(cohort.frame.iloc[rows], markers, _beside(cohort, rows)), spec=spec)
+
+
+def _beside(cohort: Cohort, rows: NDArray[np.intp] | slice) -> Beside:
+    """What goes with some rows of a cohort and is no column of it."""
+    return Beside(signatures={name: genes.iloc[rows] for name, genes in cohort.signatures.items()})

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trialstrat.errors import InvalidInputError
+from trialstrat.features.learned import Beside, Part, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,8 @@ class VariableSpec:
     """One variable: ``levels`` as known in training (the reference first), ``fill`` what stands in for a missing value.
 
     ``fill`` is the training median (continuous, ordinal position, marker) or the position of the most frequent level.
-    ``indicator`` adds a column that is 1 where the value was missing.
+    ``indicator`` adds a column that is 1 where the value was missing; ``parts`` are the genes of a learned signature,
+    whose values are then computed from them.
     """
 
     column: str
@@ -36,6 +38,7 @@ class VariableSpec:
     levels: tuple[str, ...] = ()
     fill: float = 0.0
     indicator: bool = False
+    parts: tuple[Part, ...] = ()
 
     def names(self) -> list[str]:
         """Names of the encoded columns."""
@@ -105,15 +108,17 @@ class FeatureSpec:
     imputers: Mapping[str, Imputer]
     dropped: tuple[tuple[str, str], ...] = ()
 
-    def values(self, frame: pd.DataFrame, markers: pd.DataFrame | None = None) -> NDArray[np.float64]:
+    def values(
+        self, frame: pd.DataFrame, markers: pd.DataFrame | None = None, beside: Beside | None = None
+    ) -> NDArray[np.float64]:
         """(n, p) scaled features of any patients, without missing values.
 
         Raises
         ------
         InvalidInputError
-            A column of the specification is in neither table.
+            A column of the specification is in neither table, or the genes of a signature are not ``beside`` them.
         """
-        numbers = [variable.numbers(self._column(variable.column, frame, markers)) for variable in self.variables]
+        numbers = [self._numbers(variable, frame, markers, beside or Beside()) for variable in self.variables]
         table = encode(self.variables, numbers, [variable.fill for variable in self.variables])
         keep = [table.names.index(name) for name in self.names]
         center, scale = np.array(self.center), np.array(self.scale)
@@ -128,6 +133,13 @@ class FeatureSpec:
             weights = np.array([imputer.weights.get(name, 0.0) for name in self.names])
             out[missing, at] = np.clip(imputer.intercept + scaled[missing] @ weights, imputer.low, imputer.high)
         return out
+
+    def _numbers(
+        self, variable: VariableSpec, frame: pd.DataFrame, markers: pd.DataFrame | None, beside: Beside
+    ) -> NDArray[np.float64]:
+        if variable.parts:
+            return score(variable.parts, beside.genes(variable.column))
+        return variable.numbers(self._column(variable.column, frame, markers))
 
     @staticmethod
     def _column(name: str, frame: pd.DataFrame, markers: pd.DataFrame | None) -> Any:
@@ -147,11 +159,16 @@ class FeatureSpec:
         rest = {key: tuple(data[key]) for key in ("names", "labels", "sources", "center", "scale")}
         return cls(
             feature_set=data["feature_set"],
-            variables=tuple(VariableSpec(**{**entry, "levels": tuple(entry["levels"])}) for entry in data["variables"]),
+            variables=tuple(_variable(entry) for entry in data["variables"]),
             imputers={column: Imputer(**entry) for column, entry in data["imputers"].items()},
             dropped=tuple((column, reason) for column, reason in data["dropped"]),
             **rest,
         )
+
+
+def _variable(entry: Mapping[str, Any]) -> VariableSpec:
+    parts = tuple(Part(**part) for part in entry.get("parts", ()))
+    return VariableSpec(**{**entry, "levels": tuple(entry["levels"]), "parts": parts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from trialstrat.errors import IntegrityError
-from trialstrat.features import FeatureSpec
+from trialstrat.features import Beside, FeatureSpec
 from trialstrat.models.base import Floats, Model
 from trialstrat.models.engines import rebuild
 
@@ -37,13 +37,19 @@ class FrozenModel:
     model: Model
     facts: Mapping[str, str] = field(default_factory=dict)
 
-    def risk(self, frame: pd.DataFrame, markers: pd.DataFrame | None = None) -> Floats:
-        """(n,) predicted risk of any patients, higher is worse."""
-        return self.model.risk(self.spec.values(frame, markers))
+    def risk(self, frame: pd.DataFrame, markers: pd.DataFrame | None = None, beside: Beside | None = None) -> Floats:
+        """(n,) predicted risk of any patients, higher is worse; ``beside``: the genes of learned signatures."""
+        return self.model.risk(self.spec.values(frame, markers, beside))
 
-    def survival(self, frame: pd.DataFrame, times: Floats, markers: pd.DataFrame | None = None) -> Floats:
+    def survival(
+        self,
+        frame: pd.DataFrame,
+        times: Floats,
+        markers: pd.DataFrame | None = None,
+        beside: Beside | None = None,
+    ) -> Floats:
         """(n, m) predicted probability of no event up to each of ``times`` (in ``unit``)."""
-        return self.model.survival(self.spec.values(frame, markers), np.asarray(times, dtype=np.float64))
+        return self.model.survival(self.spec.values(frame, markers, beside), np.asarray(times, dtype=np.float64))
 
     def files(self) -> dict[str, bytes]:
         """The model as named files: ``model.json`` and one ``.npy`` per array; the same model gives the same bytes."""

@@ -121,7 +121,6 @@ def read_study(folder: Path, *, several: bool = False) -> Study:
     if reading.faults:
         raise RefusedError(*reading.faults)
     looked_at, notes = _sequenced(sequenced, panels, mutations, ids, f"{folder.name}/case_lists")
-    tables = [samples.findings, patients.findings if patients else (), mutations.findings if mutations else ()]
     study = next(meta for meta in reading.metas if meta.file == STUDY)
     return Study(
         identifier=study.get("cancer_study_identifier"),
@@ -136,7 +135,7 @@ def read_study(folder: Path, *, several: bool = False) -> Study:
         structural=structural,
         panels=panels,
         sequenced=looked_at,
-        findings=(*(entry for found in tables for entry in found), *skipped, *notes),
+        findings=(*skipped, *notes),
     )
 
 
