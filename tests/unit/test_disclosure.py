@@ -202,6 +202,16 @@ def test_the_total_of_groups_is_known_from_elsewhere() -> None:
     assert [r["n"] for r in records] == [100, 100, 100]
 
 
+def test_who_was_not_looked_at_cannot_be_subtracted_from_the_patients() -> None:
+    columns = {"feature": "text", "altered": "count", "unaltered": "count", "unknown": "count"}
+    rows = [("TP53", 60, 40, 3), ("KRAS", 100, 3, 0), ("tmb", None, None, 3)]
+    found = shown(protect(stage(table("t", columns, rows)), 11), "t")
+    for row in found[:2]:
+        hidden = [key for key in ("altered", "unaltered", "unknown") if isinstance(row[key], str)]
+        assert len(hidden) >= 2, row  # one alone is 103 less the others
+    assert isinstance(found[2]["unknown"], str)
+
+
 def test_attrition_cannot_be_subtracted() -> None:
     columns = {"step": TEXT, "before": COUNT, "removed": COUNT, "unknown": COUNT, "remaining": COUNT}
     rows = [("read", 700, 0, 0, 700), ("age", 700, 3, 0, 697), ("stage", 697, 40, 0, 657), ("outcome", 657, 0, 0, 657)]

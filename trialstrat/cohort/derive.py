@@ -72,9 +72,9 @@ class Derivation:
                 Column(key="label", label="Meaning"),
                 Column(key="sources", label="From"),
                 Column(key="rule", label="Rule"),
-                Column(key="known", label="Known", kind="count"),
-                Column(key="unknown", label="Not looked at or missing", kind="count"),
                 Column(key="altered", label="Altered", kind="count"),
+                Column(key="unaltered", label="Not altered", kind="count"),
+                Column(key="unknown", label="Not looked at or missing", kind="count"),
             ),
             rows=tuple(rows),
             note=f"{int(keep.sum())} patients analysed. Who was not looked at is unknown, never unaltered.",
@@ -82,17 +82,16 @@ class Derivation:
 
     def _row(self, feature: Feature, made: Derived, keep: NDArray[np.bool_]) -> tuple[str | int | None, ...]:
         known = made.known()[keep]
-        altered = None
+        states: tuple[int | None, int | None] = (None, None)
         if made.levels == ALTERED:
-            altered = int((made.values[keep] == ALTERED[1]).sum())
+            states = (int((made.values[keep] == ALTERED[1]).sum()), int((made.values[keep] == ALTERED[0]).sum()))
         return (
             feature.name,
             feature.title,
             ", ".join(made.sources),
             made.rule,
-            int(known.sum()),
+            *states,
             int((~known).sum()),
-            altered,
         )
 
 

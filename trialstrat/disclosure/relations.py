@@ -25,7 +25,7 @@ ROW_SUMS = (
     ("patients", ("matched", "unmatched")),
 )
 #: Sums that are the same in every row of an arm: the number of patients in it, which stands in many places.
-KNOWN_SUMS = (("n", "missing"), ("met", "not_met", "unknown"))
+KNOWN_SUMS = (("n", "missing"), ("met", "not_met", "unknown"), ("altered", "unaltered", "unknown"))
 #: How late a count is withheld beside a small one: parts first (0, not listed), what others are parts of later. The
 #: number of patients in an arm (``n``) comes last: it stands in many places, so that hiding it in one protects nothing.
 RELUCTANCE = {"before": 1, "remaining": 1, "at_risk": 1, "n": 2}
@@ -126,7 +126,8 @@ def _relate_rows(counts: Counts) -> None:
         if not has_column(counts.table, *parts):
             continue
         columns = [counts.table.column(part) for part in parts]
-        for rows in rows_by(counts.table, "arm").values():
+        for every in rows_by(counts.table, "arm").values():
+            rows = [row for row in every if None not in counts.cells([row], *parts)]
             if len({sum(as_number(column[row]) for column in columns) for row in rows}) == 1:
                 for row in rows:
                     counts.relate(counts.cells([row], *parts), [], None)

@@ -250,7 +250,7 @@ def test_the_counts_of_a_feature_stand_in_the_results(small, tmp_path):
     assert cohort.derived is not None
     (row,) = cohort.derived.records()
     assert (row["feature"], row["label"], row["sources"]) == ("f", "KRAS mutation", "mut")
-    assert (row["known"], row["unknown"], row["altered"]) == (2, 10, 1)
+    assert (row["altered"], row["unaltered"], row["unknown"]) == (1, 1, 10)
     assert "missense mutation" in str(row["rule"])
 
 

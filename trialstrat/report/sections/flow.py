@@ -28,7 +28,7 @@ def build(context: Context) -> Section | None:
     attrition = context.record.table("cohort.attrition")
     if attrition is not None:
         blocks += [_figure(attrition, context), _attrition(attrition, context)]
-    blocks += [view for view in (_eligibility(context), _sources(context)) if view is not None]
+    blocks += [view for view in (_eligibility(context), _sources(context), _features(context)) if view is not None]
     blocks += _missing(context)
     blocks += general.findings(stage)
     lead = _lead(attrition, context)
@@ -150,6 +150,11 @@ def _eligibility(context: Context) -> TableView | None:
 def _sources(context: Context) -> TableView | None:
     table = context.record.table("cohort.sources")
     return None if table is None else tables.view(table, "sources", drop=("sha256",), folded="Files read and joined")
+
+
+def _features(context: Context) -> TableView | None:
+    table = context.record.table("cohort.features")
+    return None if table is None else tables.view(table, "features", drop=("feature",))
 
 
 def _missing(context: Context) -> list[Block]:
