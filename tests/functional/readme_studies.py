@@ -169,9 +169,35 @@ STUDIES: tuple[Study, ...] = (
             ("primary.cox.adjusted_hazard_ratio.arm1_vs_arm0", 0.71, 0.011),
         ),
     ),
-    Study("rotterdam", ("gbsg2/rotterdam.csv",), (BUDGET,), 2982, 1518, (
-        ("primary.cox.hazard_ratio.arm1_vs_arm0", 1.51, 0.0051),
-    )),
+    Study(
+        "rotterdam",
+        ("gbsg2/rotterdam.csv",),
+        (("  endpoint: recur", "  endpoint: death"), BUDGET),
+        2982,
+        1272,
+        (("primary.cox.hazard_ratio.arm1_vs_arm0", 1.51, 0.0051),),
+    ),
+    Study(
+        "cdisc-pilot",
+        ("cdisc_pilot/adam_xpt",),
+        ((OBSERVATIONAL, RANDOMISED), BUDGET),
+        254,
+        152,
+        (("primary.cox.hazard_ratio.arm2_vs_arm0", 4.1, 0.051), ("primary.cox.hazard_ratio.arm1_vs_arm0", 5.0, 0.051)),
+    ),
+    Study("study-es-0", ("cbioportal_study_es_0",), (MODEL_BUDGET,), 808, 87),
+    Study(
+        "laml",
+        ("tcga_laml_maf",),
+        (("    assayed: listed", "    assayed: patients"), MODEL_BUDGET),
+        188,
+        122,
+        (
+            factor("DNMT3A", "altered", 1.92),
+            factor("DNMT3A", "altered", 1.28, 0.0051, "lower"),
+            factor("DNMT3A", "altered", 2.86, 0.011, "upper"),
+        ),
+    ),
     Study(
         "iwpc-warfarin",
         ("iwpc_warfarin/iwpc_warfarin.csv.gz",),
@@ -212,6 +238,24 @@ STUDIES: tuple[Study, ...] = (
             factor("Pam50 + Claudin-low subtype", "LumB", 1.53),
             factor("Pam50 + Claudin-low subtype", "Basal", 1.33),
         ),
+    ),
+    Study(
+        "metabric-relapse",
+        ("metabric/metabric_clinical.csv",),
+        (("  endpoint: overall-survival", "  endpoint: relapse-free"), MODEL_BUDGET),
+        2380,
+        1002,
+    ),
+    Study(
+        "metabric-ihc4",
+        ("metabric/metabric_ihc4.csv",),
+        (
+            ('  - {column: "split"', ""),
+            ("seed:", f"seed: 20260101\n{MODELS[:-1]}, outer: groups, group_by: split}}"),
+        ),
+        1904,
+        1103,
+        (("models.groups/uno_c/model=clinical_cox.combined|group=test", 0.632, 0.0051),),
     ),
     Study(
         "mgus2",

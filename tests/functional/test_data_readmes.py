@@ -56,7 +56,7 @@ def test_published_figures_from_a_proposed_protocol(study: Study, tmp_path: Path
     record_property("edited_lines", count)
     assert count <= MOST_EDITED
     protocol.write_text(text, encoding="utf-8")
-    root = paths[0] if paths[0].is_dir() else paths[0].parent
+    root = paths[0] if paths[0].is_dir() and not (paths[0] / "meta_study.txt").exists() else paths[0].parent
     code, output = invoke("run", protocol, "--data", root, "--out", tmp_path / "out", "--jobs", "1", "--quiet")
     assert code == 0, output
     body = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))

@@ -215,7 +215,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     code, output = invoke("init", tmp_path / "none", "--out", tmp_path / "p.yaml")
     assert code == 3
-    assert "no table in this folder" in output
+    assert "no table of patients" in output
 
 
 def test_existing_file_is_kept(tmp_path: Path) -> None:
@@ -235,3 +235,82 @@ def test_a_proposal_nobody_touched_runs_to_the_end(tmp_path: Path) -> None:
     code, output = invoke("run", tmp_path / "p.yaml", "--out", tmp_path / "out", "--jobs", "1")
     assert code == 0, output
     assert (tmp_path / "out" / "report.html").exists()
+
+
+def maf(folder: Path, samples: list[str]) -> Path:
+    path = folder / "calls.maf"
+    head = "Hugo_Symbol\tChromosome\tStart_Position\tVariant_Classification\tTumor_Sample_Barcode\tMutation_Status"
+    rows = [f"DNMT3A\t2\t{at}\tMissense_Mutation\t{name}\tSomatic" for at, name in enumerate(samples[:40])]
+    rows += [f"TTN\t2\t{at}\tSilent\t{name}\tSomatic" for at, name in enumerate(samples[:60])]
+    path.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_mutations_beside_patients_become_features(tmp_path: Path) -> None:
+    table = frame()
+    calls = maf(tmp_path, list(table["subject_id"]))
+    text, output = proposed(tmp_path, written(tmp_path, table), calls)
+    assert '{name: "DNMT3A", kind: alteration, genes: ["DNMT3A"], mutations: calls_1}  # 40 of 60' in text
+    assert "TTN" not in text  # silent variants do not count
+    assert "60 of 90 patients have a variant. Were the others looked at too?" in output
+    code, output = invoke("check", tmp_path / "p.yaml")
+    assert code == 0, output
+
+
+def test_mutations_of_other_people_are_not_used(tmp_path: Path) -> None:
+    calls = maf(tmp_path, [f"X{at}" for at in range(60)])
+    text, output = proposed(tmp_path, written(tmp_path, frame()), calls)
+    assert "not used: calls.maf: its samples are not those of the main table" in output
+    assert "features:" not in text
+
+
+def test_a_submission_of_subjects_and_times(tmp_path: Path) -> None:
+    pyreadstat = pytest.importorskip("pyreadstat")
+    rng = np.random.default_rng(2)
+    ids = [f"S{at:03d}" for at in range(ROWS)]
+    adsl = pd.DataFrame(
+        {
+            "USUBJID": ids,
+            "TRT01P": ["Placebo" if at % 2 else "Drug" for at in range(ROWS)],
+            "TRT01PN": [float(at % 2 == 0) for at in range(ROWS)],
+            "AGE": rng.integers(40, 80, ROWS).astype(float),
+            "SEX": rng.choice(["F", "M"], ROWS),
+            "DCDECOD": rng.choice(["COMPLETED", "WITHDRAWN"], ROWS),
+        }
+    )
+    adtte = pd.concat(
+        [
+            adsl[["USUBJID", "AGE"]].assign(
+                PARAMCD=code, PARAM=f"{code} (days)", AVAL=rng.integers(20, 400, ROWS).astype(float),
+                CNSR=(rng.random(ROWS) < 0.4).astype(float),
+            )
+            for code in ("OS", "PFS")
+        ]
+    )  # fmt: skip
+    folder = tmp_path / "adam"
+    folder.mkdir()
+    pyreadstat.write_xport(adsl, str(folder / "adsl.xpt"), file_format_version=5)
+    pyreadstat.write_xport(adtte, str(folder / "adtte.xpt"), file_format_version=5)
+    text, output = proposed(tmp_path, folder)
+    assert 'column: "TRT01P"' in text
+    assert "style: cnsr" in text
+    assert 'where: {"PARAMCD": "OS"}' in text
+    assert "told apart by PARAMCD" in output
+    assert 'columns: ["AVAL", "CNSR"]' in text
+    assert "unit: days" in text
+    assert "# left out: TRT01PN" in text
+    assert "# left out: DCDECOD" in text
+    code, output = invoke("check", tmp_path / "p.yaml")
+    assert code == 0, output
+
+
+def test_a_study_folder_with_faults_is_refused_with_all_of_them(tmp_path: Path) -> None:
+    from tests.unit.cohort.conftest import NASTY
+
+    if not NASTY.is_dir():
+        pytest.skip("the shared nasty files are not beside this checkout")
+    code, output = invoke("init", NASTY / "70_cbioportal", "--out", tmp_path / "p.yaml")
+    assert code == 3
+    for fault in ("E-STUDY-META", "E-STUDY-HEADER", "E-STUDY-STATUS", "E-EVENT-MISSING"):
+        assert fault in output
+    assert not (tmp_path / "p.yaml").exists()

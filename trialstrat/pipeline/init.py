@@ -48,9 +48,9 @@ def init(data: Sequence[Path], out: Path, *, replace: bool = False) -> InitOutco
         raise UsageError("Name at least one file or folder.")
     if out.exists() and not replace:
         raise OutputError(f"{out}: exists. Choose another --out or add --replace. Nothing was changed.")
-    tables, skipped = look(data)
-    found = propose(tables, skipped)
-    root = _root([seen.path for seen in tables], out)
+    seen = look(data)
+    found = propose(seen)
+    root = _root(seen.paths, out)
     beside = root == out.resolve().parent
     command = f"trialstrat check {out.name}" + ("" if beside else f" --data {root.name}/")
     written = protocol_text(found, out.stem, root, command)

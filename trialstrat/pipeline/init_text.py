@@ -13,6 +13,7 @@ from pathlib import Path
 from trialstrat.cohort.columns import number
 from trialstrat.cohort.proposal.coding import EventGuess
 from trialstrat.cohort.proposal.endpoints import EndpointGuess
+from trialstrat.cohort.proposal.molecular import LEAST_LOOKED_AT, AssayGuess
 from trialstrat.cohort.proposal.roles import Guess
 from trialstrat.cohort.proposal.study import Proposal, SourceGuess
 
@@ -44,6 +45,7 @@ def protocol_text(found: Proposal, stem: str, root: Path, command: str) -> Writt
         "",
         "sources:",
         *(line for at, source in enumerate(found.sources) for line in _source(source, at, root)),
+        *(line for at, assay in enumerate(found.assays) for line in _assay(found, assay, at, root, questions)),
         *_arms(found, questions),
         *_endpoints(found, questions),
         *_estimand(found),
@@ -51,6 +53,7 @@ def protocol_text(found: Proposal, stem: str, root: Path, command: str) -> Writt
         "# eligibility:  as the trial's protocol says it, one criterion each",
         "eligibility: []",
         "",
+        *_features(found),
         *_columns(found),
         *_blocks(found),
         "",
@@ -61,9 +64,10 @@ def protocol_text(found: Proposal, stem: str, root: Path, command: str) -> Writt
     return Written(text="\n".join(lines) + "\n", questions=tuple(questions))
 
 
-def source_name(source: SourceGuess, at: int) -> str:
+def source_name(source: SourceGuess | AssayGuess, at: int) -> str:
     """A name for a source, from its file; unique by its position where the file's name says nothing."""
-    parts = [source.linked.seen.path.name.split(".")[0], *source.linked.seen.declared.values()]
+    seen = source.linked.seen if isinstance(source, SourceGuess) else source.seen
+    parts = [seen.path.name.split(".")[0], *seen.declared.values()]
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", "_".join(parts)).strip("_")[:50] or "table"
     return f"{name if name[0].isalpha() else 't' + name}{'' if at == 0 else f'_{at}'}"
 
@@ -79,15 +83,58 @@ def _source(source: SourceGuess, at: int, root: Path) -> list[str]:
         lines.append(f"    layout: markers  # one row per marker: {comment(linked.id_evidence)}")
     else:
         lines.append(f"    id: {quoted(linked.id or 'row')}  # {comment(linked.id_evidence)}")
+    if linked.layout == "samples":
+        lines.append(f"    layout: samples\n    sample: {quoted(linked.seen.sample)}")
+        lines.append("    sample_rule: {choose: first}  # of several samples of a patient")
     if linked.where:
         kept = ", ".join(f"{quoted(key)}: {value_text(value)}" for key, value in linked.where.items())
         lines.append(f"    where: {{{kept}}}  # {comment(linked.where_evidence)}")
     if source.missing:
         codes = ", ".join(quoted(code) for code in source.missing)
         lines.append(f"    missing: [{codes}]  # stand among numbers")
+    if source.columns:
+        names = ", ".join(quoted(name) for name in source.columns)
+        lines.append(f"    columns: [{names}]  # the rest stands in the first source")
     if source.normalise:
         lines.append("    normalise: true  # some levels are spelled in two ways (blanks, case)")
     return lines
+
+
+def _assay(found: Proposal, assay: AssayGuess, at: int, root: Path, questions: list[str]) -> list[str]:
+    place = assay.seen.path.resolve()
+    shown = place.relative_to(root).as_posix() if place.is_relative_to(root) else place.name
+    name = source_name(assay, len(found.sources) + at)
+    lines = [f"  - name: {name}", f"    file: {quoted(shown)}  # {comment(assay.evidence)}"]
+    lines += [f"    {key}: {quoted(value)}" for key, value in assay.seen.declared.items()]
+    lines.append("    layout: variants")
+    patients = len(found.sources[0].linked.frame)
+    if assay.looked_at < LEAST_LOOKED_AT * patients:
+        lines[1] += f"; {assay.looked_at} of {patients} patients were looked at: too few for a column of all"
+    if assay.through_samples:
+        of = next(at for at, source in enumerate(found.sources) if source.linked.layout == "samples")
+        return [*lines, f"    samples: {source_name(found.sources[of], of)}"]
+    if assay.looked_at < patients:
+        questions.append(
+            f"{name}: {assay.looked_at} of {patients} patients have a variant. Were the others looked at too? "
+            "Then say assayed: patients."
+        )
+    return [
+        *lines,
+        "    assayed: listed  # CONFIRM: who has no variant is unknown, not wild type, unless assayed: patients",
+    ]
+
+
+def _features(found: Proposal) -> list[str]:
+    """A feature for every gene altered often enough."""
+    if not any(assay.genes for assay in found.assays):
+        return []
+    lines = ["features:  # genes altered in at least 5% of the patients looked at (and 11 of them)"]
+    for at, assay in enumerate(found.assays):
+        source = source_name(assay, len(found.sources) + at)
+        for gene, count in assay.genes:
+            entry = f"{{name: {quoted(gene)}, kind: alteration, genes: [{quoted(gene)}], mutations: {source}}}"
+            lines.append(f"  - {entry}  # {count} of {assay.looked_at}")
+    return [*lines, ""]
 
 
 def _arms(found: Proposal, questions: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from trialstrat.cohort.proposal.coding import event_coding
 from trialstrat.cohort.proposal.endpoints import endpoints
 from trialstrat.cohort.proposal.facts import Facts
 from trialstrat.cohort.proposal.link import Linked, Seen, link_main, link_other
+from trialstrat.cohort.proposal.look import Look
 from trialstrat.cohort.proposal.roles import arm_column, guess_role
 from trialstrat.cohort.proposal.study import propose
 from trialstrat.cohort.readers.table import RawTable, text_frame
@@ -206,7 +207,7 @@ def test_the_same_numbers_are_not_the_same_patients() -> None:
 def test_the_table_with_the_outcome_is_that_of_the_patients() -> None:
     genes = seen("genes.csv", subject=ids(), **{f"g{at:03d}": times() for at in range(80)})
     clinical = seen("clinical.csv", subject=ids(), death=half(1, 0), days=times(300), age=times(60))
-    found = propose([genes, clinical])
+    found = propose(Look(tables=[genes, clinical]))
     assert [source.linked.seen.raw.file for source in found.sources] == ["clinical.csv", "genes.csv"]
     assert [source.block for source in found.sources] == [False, True]
     assert [guess.column for guess in found.columns if guess.role != "left out"] == ["age"]
@@ -215,7 +216,7 @@ def test_the_table_with_the_outcome_is_that_of_the_patients() -> None:
 def test_codes_among_numbers_are_declared_missing() -> None:
     values: list[Any] = times(5)
     values[:12] = ["NA"] * 12
-    found = propose([seen(id=ids(), death=half(1, 0), days=times(300), psa=values)])
+    found = propose(Look(tables=[seen(id=ids(), death=half(1, 0), days=times(300), psa=values)]))
     assert found.sources[0].missing == ("NA",)
     (psa,) = [guess for guess in found.columns if guess.column == "psa"]
     assert psa.role == "continuous"
@@ -228,6 +229,6 @@ def test_counts_of_few_rows_are_not_named() -> None:
 
 def test_pandas_is_not_asked_to_evaluate_names() -> None:
     table = seen(**{"__import__('os').system('true')": times(), "death": half(1, 0), "days": times(300)})
-    found = propose([table])
+    found = propose(Look(tables=[table]))
     assert isinstance(found.columns[0].column, str)
     assert pd.notna(found.columns[0].evidence)

@@ -26,12 +26,15 @@ _OVERLAP = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Seen:
-    """A table as it was read: the file or folder, and what a source must declare to read it again."""
+    """A table as it was read: the file or folder, and what a source must declare to read it again.
+
+    ``sample`` is the column of the samples in a table with one row per sample.
+    """
 
     path: Path
     raw: RawTable
     declared: dict[str, str] = field(default_factory=dict)
-    evidence: str = ""
+    sample: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,7 +59,11 @@ class Linked:
     def columns(self) -> list[Facts]:
         """Facts of every column but the id."""
         labels = self.seen.raw.labels
-        names = [str(name) for name in self.frame.columns if name not in (self.id, self.repeated, *self.where)]
+        names = [
+            str(name)
+            for name in self.frame.columns
+            if name not in (self.id, self.repeated, self.seen.sample, *self.where)
+        ]
         return [Facts(self.frame, name, labels.get(name, "")) for name in names]
 
 
@@ -98,6 +105,8 @@ def link_other(seen: Seen, main: Linked) -> Linked | str:
     if main.id is None:
         return "the main table has no patient id to join by"
     ids = set(as_text(column(main.frame, main.id)).dropna())
+    if seen.sample:
+        return _samples(seen, main.id)
     header = [str(name) for name in seen.raw.frame.columns]
     if len(ids & set(header[1:])) >= _OVERLAP * len(ids):
         count = len(ids & set(header))
@@ -119,6 +128,21 @@ def link_other(seen: Seen, main: Linked) -> Linked | str:
     return _one_row(seen, name) or "several rows per patient, and no column that tells them apart"
 
 
+def _samples(seen: Seen, name: str) -> Linked:
+    """One row per sample; of several samples of a patient the first is taken, and asked about."""
+    frame = seen.raw.frame
+    several = int(column(frame, name).duplicated().sum())
+    asked = (
+        f"{seen.raw.file} has {len(frame)} samples of {len(frame) - several} patients; the first of a patient is taken "
+        "(sample_rule): by what should it be chosen?"
+    )
+    first = ~column(frame, name).duplicated().to_numpy(dtype=bool)
+    return Linked(
+        seen=seen, id=name, id_evidence="the patient of each sample", where={}, where_evidence="",
+        frame=rows(frame, first), layout="samples", questions=(asked,) if several else (),
+    )  # fmt: skip
+
+
 def _disagreeing(main: Linked, frame: pd.DataFrame, name: str) -> str:
     """A column of both tables that differs for most patients with the same id: the ids are of different people."""
     if main.id is None:
@@ -131,7 +155,12 @@ def _disagreeing(main: Linked, frame: pd.DataFrame, name: str) -> str:
         str(entry) for entry in frame.columns if entry in main.frame.columns and entry not in (main.id, name)
     ):
         pair = pd.DataFrame({"a": left.loc[both, other].astype(str), "b": right.loc[both, other].astype(str)})
-        if len(pair) > 10 and (pair["a"] == pair["b"]).mean() < 0.5:
+        # a column of one value in each table (a domain, a study id) says nothing about people
+        if (
+            len(pair) > 10
+            and max(pair["a"].nunique(), pair["b"].nunique()) > 1
+            and (pair["a"] == pair["b"]).mean() < 0.5
+        ):
             return other
     return ""
 

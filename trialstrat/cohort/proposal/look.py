@@ -1,12 +1,16 @@
-"""From paths to tables: a file is one table, a folder all the tables in it."""
+"""From paths to tables: a file is one table, a folder all the tables in it, a study folder its parts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trialstrat.cohort.proposal.link import Seen
-from trialstrat.cohort.readers.registry import read_file
+from trialstrat.cohort.proposal.molecular import SeenAssay
+from trialstrat.cohort.readers import cbioportal
+from trialstrat.cohort.readers.registry import read_assay, read_file
+from trialstrat.cohort.readers.table import RawTable
 from trialstrat.cohort.rules import RefusedError, finding
 from trialstrat.protocol.model import Source
 
@@ -15,38 +19,72 @@ _BESIDE = ("readme", "license", "licence", "changelog", "meta_", "case")
 _NO_TABLES = {".md", ".yaml", ".yml", ".xml", ".pdf", ".html", ".py", ".r", ".json5", ".toml", ".docx"}
 
 
-def look(paths: Sequence[Path]) -> tuple[list[Seen], list[tuple[str, str]]]:
-    """Read every table; files of a folder that are none come back with the reason.
+@dataclass(slots=True)
+class Look:
+    """What was found: tables, variants, and files that are not used with the reason."""
+
+    tables: list[Seen] = field(default_factory=list)
+    assays: list[SeenAssay] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files and study folders that a protocol would name."""
+        return [*(seen.path for seen in self.tables), *(seen.path for seen in self.assays)]
+
+
+def look(paths: Sequence[Path]) -> Look:
+    """Read everything; files of a folder that are no tables are listed with the reason.
 
     Raises
     ------
     RefusedError
-        A file that was named cannot be read, or a folder holds no table.
+        A file that was named cannot be read, a study folder has faults, or nothing holds a table.
     """
-    tables: list[Seen] = []
-    skipped: list[tuple[str, str]] = []
+    found = Look()
     for path in paths:
         if not path.is_dir():
-            tables.append(Seen(path=path, raw=read_file(path, Source(name="table", file=path.name))))
-            continue
-        found, left = _folder(path)
-        if not found:
-            raise RefusedError(finding("E-FILE-MISSING", source=path.name, detail="no table in this folder"))
-        tables += found
-        skipped += left
-    return tables, skipped
+            _file(path, found)
+        elif cbioportal.is_study(path):
+            _study(path, found)
+        else:
+            _folder(path, found)
+    if not found.tables:
+        names = ", ".join(path.name for path in paths)
+        raise RefusedError(finding("E-FILE-MISSING", source=names, detail="no table of patients"))
+    return found
 
 
-def _folder(folder: Path) -> tuple[list[Seen], list[tuple[str, str]]]:
+def _file(path: Path, found: Look) -> None:
+    raw: RawTable = read_file(path, Source(name="table", file=path.name))
+    if raw.format not in ("maf", "vcf"):
+        found.tables.append(Seen(path=path, raw=raw))
+        return
+    assay = read_assay(Source(name="variants", file=path.name, layout="variants"), path.parent)
+    found.assays.append(SeenAssay(path=path, assay=assay))
+
+
+def _study(folder: Path, found: Look) -> None:
+    """The parts of a cBioPortal study: its clinical tables and mutations; the rest is named."""
+    study = cbioportal.read_study(folder, several=True)
+    if study.patients is not None:
+        found.tables.append(Seen(path=folder, raw=study.patients, declared={"table": "patients"}))
+    found.tables.append(Seen(path=folder, raw=study.samples, declared={"table": "samples"}, sample="SAMPLE_ID"))
+    used = {"patients", "samples", "mutations"}
+    mutations = cbioportal.study_assay(study, "mutations")
+    if mutations is not None:
+        found.assays.append(SeenAssay(path=folder, assay=mutations, declared={"table": "mutations"}))
+    more = [part for part in cbioportal.parts_of(study) if part not in used]
+    found.skipped += [(f"{folder.name}: {part}", "declare it as a source of its own to use it") for part in more]
+
+
+def _folder(folder: Path, found: Look) -> None:
     """The tables of a folder, in the order of their names; what cannot be read is said, not refused."""
-    found: list[Seen] = []
-    left: list[tuple[str, str]] = []
     for path in sorted(folder.iterdir()):
         beside = path.name.lower().startswith(_BESIDE) or path.suffix.lower() in _NO_TABLES or path.name.startswith(".")
         if path.is_dir() or beside:
             continue
         try:
-            found.append(Seen(path=path, raw=read_file(path, Source(name="table", file=path.name))))
+            _file(path, found)
         except RefusedError as fault:
-            left.append((path.name, fault.findings[0].text()))
-    return found, left
+            found.skipped.append((path.name, fault.findings[0].text()))

@@ -20,6 +20,14 @@ _ARM_NAMES = (
     "trt01p", "trt01a", "actarm", "arm", "arms", "rx", "tx", "trt", "treat", "treatment", "horth", "hormon",
     "randomised", "randomized", "therapy", "group", "dose", "drug",
 )  # fmt: skip
+#: Other names of the arm where one was found.
+_ARM_TWINS = {*_ARM_NAMES, "trtp", "trta", "trt02p", "trt02a", "armcd", "actarmcd"} - {
+    "group",
+    "dose",
+    "drug",
+    "therapy",
+}
+_SITE = re.compile(r"(site|invest|invid|centre|center|country)\w*", re.IGNORECASE)
 _CONTROL = re.compile(r"^(placebo|control|ctrl|no|none|obs\w*|standard\w*|soc|0|0\.0|false|p)$", re.IGNORECASE)
 _MOST_ARMS = 6
 #: Words of names that stand for a measured marker.
@@ -33,6 +41,8 @@ _MARKERS = {
 _GENE = re.compile(r"[A-Z]{2,}[A-Z0-9-]*\d[A-Z0-9]*")
 _IDS = {"id", "ids", "barcode", "subjid", "usubjid", "patient", "pid", "sample", "title", "name", "mrn"}
 _LATER = {"off", "offtrt", "postbaseline", "discontinued", "followup", "wk", "week", "response", "orr", "recist"}
+#: Columns of ADSL that hold what happened after the start, and numeric twins of its texts.
+_ADSL_LATER = re.compile(r"(DC|DISC|COMP\d|TRTDUR|CUMDOSE|AVGDD|EOS|DTH|VISNUM|LSTALV|RFEND|TRTE|RFX).*")
 _AFTER = re.compile(r"(?:os|pfs|dfs|rfs)\d", re.IGNORECASE)
 
 
@@ -80,10 +90,19 @@ def arm_column(columns: Sequence[Facts]) -> ArmGuess | None:
 
 
 def guess_role(
-    facts: Facts, others: Sequence[Facts], arm: Facts | None, outcomes: Sequence[tuple[EndpointGuess, Facts, Facts]]
+    facts: Facts,
+    others: Sequence[Facts],
+    arm: Facts | None,
+    outcomes: Sequence[tuple[EndpointGuess, Facts, Facts]],
+    *,
+    compared: bool = False,
 ) -> Guess:
-    """The role of a column that is no id, arm or outcome; ``others`` are all columns of its table."""
-    reason = _unusable(facts) or _late(facts, others) or _tells(facts, arm, outcomes)
+    """The role of a column that is no id, arm or outcome.
+
+    ``others`` are all columns of its table, ``arm`` that of the arms where it stands in the same table; ``compared``:
+    there are arms at all.
+    """
+    reason = _unusable(facts, others) or _late(facts, others) or _tells(facts, compared, arm, outcomes)
     if reason:
         return Guess(column=facts.name, role="left out", evidence=reason, label=facts.label)
     mixed = any(not other.name.isupper() for other in others)
@@ -115,9 +134,12 @@ def _gaps(facts: Facts) -> str:
     return f", {facts.share_missing:.0%} missing" if facts.unknown.any() else ""
 
 
-def _unusable(facts: Facts) -> str:
+def _unusable(facts: Facts, others: Sequence[Facts]) -> str:
     """Why a column carries nothing for a model, or must not be in one."""
     rows = len(facts.missing)
+    twin = next((other for other in others if f"{other.name}N" == facts.name), None)
+    if twin is not None and facts.numeric and facts.told_by(twin):
+        return f"the numbers of {twin.name}"
     if len(facts.levels) <= 1:
         return "one value only" if facts.levels else "no value"
     if facts.dates:
@@ -126,6 +148,8 @@ def _unusable(facts: Facts) -> str:
         return "an identifier"
     if facts.calendar:
         return "calendar years"
+    if _SITE.fullmatch(facts.words[0] if facts.words else ""):
+        return "a site: models.group_by keeps sites together in the folds"
     if facts.share_missing > 0.5:
         return f"{facts.share_missing:.0%} missing, above the limit of 50%"
     return ""
@@ -135,6 +159,9 @@ def _late(facts: Facts, others: Sequence[Facts]) -> str:
     """Why a column seems to be known only after time zero."""
     if eventlike(facts) == 2 or (timelike(facts) == 2 and set(facts.words) & TIMES) or _AFTER.match(facts.name):
         return "named like another outcome: known only after time zero?"
+    capitals = all(other.name.upper() == other.name for other in others)
+    if capitals and _ADSL_LATER.fullmatch(facts.name):
+        return "of ADSL: known only after time zero?"
     if set(facts.words) & _LATER:
         return "named like something that happened after time zero?"
     series = re.fullmatch(r"(.*?)(\d+)", facts.name)
@@ -146,8 +173,12 @@ def _late(facts: Facts, others: Sequence[Facts]) -> str:
     return ""
 
 
-def _tells(facts: Facts, arm: Facts | None, outcomes: Sequence[tuple[EndpointGuess, Facts, Facts]]) -> str:
+def _tells(
+    facts: Facts, compared: bool, arm: Facts | None, outcomes: Sequence[tuple[EndpointGuess, Facts, Facts]]
+) -> str:
     """Why a column repeats the arm or gives an outcome away."""
+    if compared and re.sub(r"[^a-z0-9]", "", facts.name.lower()) in _ARM_TWINS:
+        return "named like the arm"
     few = len(facts.levels) <= MOST_LEVELS
     if arm is not None and few and facts.told_by(arm):
         return f"told by {arm.name}"
