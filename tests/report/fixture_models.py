@@ -151,12 +151,9 @@ def models_stage() -> StageResult:
         "Tuning",
         [("model", "Model", "text", "")]
         + [(k, k.capitalize(), "count", "") for k in ("fold", "trials", "complete", "pruned")]
-        + [(k, k.capitalize(), "text", "") for k in ("sampler", "pruner", "seed")]
+        + [(k, k.capitalize(), "text", "") for k in ("seed",)]
         + [("best", "Best", "number", ""), ("params", "Parameters", "text", "")],
-        [
-            ("forest.combined", fold, 20, 14, 6, "TPE", "median", str(100 + fold), 0.69, '{"max_depth": 6}')
-            for fold in range(5)
-        ],
+        [("forest.combined", fold, 20, 14, 6, str(100 + fold), 0.69, "max depth 6") for fold in range(5)],
     )
     estimates = [
         Estimate(

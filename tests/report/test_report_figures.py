@@ -166,3 +166,13 @@ def test_the_flow_of_patients_fits_its_frame(plan: object, arms: int) -> None:
         left, top, wide, high = (float(box.get(key, "0")) for key in ("x", "y", "width", "height"))
         assert 0 <= left <= left + wide <= width
         assert 0 <= top <= top + high <= height
+
+
+def test_text_beside_a_drawing_has_room_in_a_wider_font() -> None:
+    def padding(label: str) -> dict:
+        scale = Scale(title="x", domain=(0.0, 1.0))
+        return dot_chart([Dot(label=label, value=0.5, written="0.50")], scale)["padding"]
+
+    narrow, wide = padding("a"), padding("Outside the rule, corrected for the search")
+    assert wide["left"] - narrow["left"] > 60
+    assert wide["right"] == narrow["right"] > theme.PADDING

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -326,21 +325,22 @@ def _tuning(record: Record) -> Table:
                     name,
                     fit.number + 1,
                     *counts,
-                    tuned.sampler,
-                    tuned.pruner,
                     str(tuned.seed),
                     _finite(tuned.value),
-                    json.dumps(settings, sort_keys=True),
+                    ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in sorted(settings.items())),
                 )
             )
     columns = (
         _MODEL,
         *(Column(key=k, label=k.capitalize(), kind="number") for k in ("fold", "trials", "complete", "pruned")),
-        *(Column(key=k, label=k.capitalize()) for k in ("sampler", "pruner", "seed")),
+        Column(key="seed", label="Seed"),
         Column(key="best", label="Best loss", kind="number"),
         Column(key="params", label="Settings"),
     )
-    method = "one study per outer fold; loss: integrated Brier score, mean of the inner folds"
+    studies = [fit.tuned for folds in record.fits.values() for fit in folds if fit.tuned]
+    ways = sorted({f"{tuned.sampler}; pruner: {tuned.pruner}" for tuned in studies})
+    loss = "one study per outer fold; loss: integrated Brier score, mean of the inner folds"
+    method = "; ".join([loss, *(f"sampler: {way}" for way in ways)])
     return Table(
         name="models.tuning",
         title="Tuning",

@@ -82,7 +82,7 @@ def test_tables_have_the_columns_of_the_contract() -> None:
         "models.comparison": "comparison label metric difference lower upper",
         "models.importance": "feature label importance lower upper",
         "models.coefficients": "feature label hazard_ratio lower upper",
-        "models.tuning": "model fold trials complete pruned sampler pruner seed best params",
+        "models.tuning": "model fold trials complete pruned seed best params",
     }
     tables = {table.name: " ".join(column.key for column in table.columns) for table in study().result.tables}
     assert tables == expected
@@ -92,7 +92,10 @@ def test_tables_have_the_columns_of_the_contract() -> None:
 
 def test_choice_looks_at_inner_folds_only() -> None:
     found = study()
-    rows = found.result.table("models.tuning").records()
+    tuning = found.result.table("models.tuning")
+    assert "sampler: TPE" in tuning.note
+    assert "pruner: median" in tuning.note
+    rows = tuning.records()
     inner: dict[str, list[float]] = {}
     for row in rows:
         inner.setdefault(str(row["model"]), []).append(float(row["best"] or np.nan))

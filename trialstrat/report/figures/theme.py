@@ -130,13 +130,34 @@ def finished(make: Callable[Arguments, Chart]) -> Callable[Arguments, dict[str, 
     return made
 
 
+#: How much wider a letter may be in the reader's fallback font than where the drawing was laid out, in pixels.
+WIDER, WIDER_BOLD = 1.0, 1.7
+PADDING = 4
+
+
+def _slack(spec: Any, width: float = 0.0) -> tuple[float, float]:
+    """Room on the left and on the right for text beside the drawing, should the reader's font be a wide one."""
+    left = right = 0.0
+    if isinstance(spec, Mapping):
+        own = spec.get("width")
+        width = float(own) if isinstance(own, int | float) else width
+        if {"w", "t", "a", "b"} <= spec.keys():
+            extra = len(str(spec["w"])) * (WIDER_BOLD if spec["b"] > 400 else WIDER)
+            left = extra if spec["a"] == "right" and spec["t"] <= 0 else 0.0
+            right = extra if spec["a"] == "left" and 0 < width <= spec["t"] else 0.0
+    inner = spec.values() if isinstance(spec, Mapping) else spec if isinstance(spec, list) else ()
+    for part in inner:
+        there = _slack(part, width)
+        left, right = max(left, there[0]), max(right, there[1])
+    return left, right
+
+
 def _finish(chart: Chart) -> dict[str, Any]:
     """The specification with the look of the report, without addresses of schemas."""
     made = chart.configure(
         aria=False,
         background="transparent",
         font=FONT,
-        padding=4,
         axis=alt.AxisConfig(
             labelColor=MUTED,
             titleColor=MUTED,
@@ -154,6 +175,8 @@ def _finish(chart: Chart) -> dict[str, Any]:
         view=alt.ViewConfig(stroke=None),
     ).to_dict(validate=False)
     made.pop("$schema", None)
+    left, right = _slack(made)
+    made["padding"] = {"left": PADDING + left, "right": PADDING + right, "top": PADDING, "bottom": PADDING}
     for size in ("continuousWidth", "continuousHeight"):
         made["config"]["view"].pop(size, None)
     return made
