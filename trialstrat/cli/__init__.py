@@ -143,6 +143,9 @@ def run(
         bool, typer.Option("--replace", help="Replace a folder that is not a run of trialstrat.")
     ] = False,
     strict: Strict = False,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", help="Criteria to study beside the protocol's: a TrialPathfinder file.")
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -159,6 +162,7 @@ def run(
         resume=resume,
         strict=strict,
         replace=replace,
+        rules=rules,
     )
     with Terminal(quiet=quiet or as_json) as progress:
         outcome = do_run(protocol, options, progress)

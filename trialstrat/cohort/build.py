@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trialstrat.cohort.cohort import Cohort, Outcome
+from trialstrat.cohort.cohort import Cohort, Everyone, Outcome
 from trialstrat.cohort.columns import as_text, column, is_missing, rows
 from trialstrat.cohort.derive import Derivation, derive
 from trialstrat.cohort.eligibility import Step, apply_criteria, attrition_table
@@ -176,6 +176,7 @@ def _select(
     judged = joined.frame.assign(**{str(name): typed.frame[name] for name in typed.frame.columns})
     keep, criteria_steps, eligibility = apply_criteria(protocol.eligibility, judged)
     drops = (*_armless(protocol, typed.arm), *typed.outcomes[protocol.estimand.endpoint].drops)
+    usable, _ = _drop(drops, np.ones(len(keep), dtype=np.bool_))
     keep, drop_steps = _drop(drops, keep)
     all_steps = (*steps, *criteria_steps, *drop_steps)
     findings = (
@@ -213,6 +214,7 @@ def _select(
             for name, parts in derived.learned.items()
             if name in frame.columns
         },
+        everyone=_everyone(protocol, joined, replace(typed, frame=derived.among(typed.frame, usable)), judged, usable),
     )
     return cohort, findings
 
@@ -222,6 +224,29 @@ def _armless(protocol: Protocol, arm: NDArray[np.object_] | None) -> list[tuple[
     if protocol.arms is None or arm is None or protocol.arms.missing == "refuse":
         return []
     return [("arms.missing", "arm missing, dropped as declared", np.array([name is None for name in arm], dtype=bool))]
+
+
+def _everyone(protocol: Protocol, joined: Joined, typed: _Typed, judged: pd.DataFrame, usable: Mask) -> Everyone | None:
+    """Patients before eligibility; None where no criterion is applied by a program."""
+    if protocol.criteria.rules is None and not any(criterion.when for criterion in protocol.eligibility):
+        return None
+    part = joined.take(usable)
+    frame = rows(typed.frame, usable).set_axis(pd.Index(part.ids, name="id"), axis=0)
+    nothing = Table(name="cohort.attrition", title="", columns=(), rows=())
+    cohort = Cohort(
+        protocol=protocol,
+        frame=frame,
+        markers=frame.iloc[:, :0],
+        arm=None if typed.arm is None else typed.arm[usable],
+        strata=None if typed.strata is None else typed.strata[usable],
+        outcomes={name: _taken(entry.outcome, usable) for name, entry in typed.outcomes.items()},
+        attrition=nothing,
+        eligibility=nothing,
+        findings=(),
+        data_hash="",
+        groups=None if typed.groups is None else typed.groups[usable],
+    )
+    return Everyone(cohort=cohort, judged=rows(judged, usable).set_axis(frame.index, axis=0))
 
 
 def _drop(drops: Sequence[tuple[str, str, Mask]], keep: Mask) -> tuple[Mask, list[Step]]:

@@ -60,6 +60,7 @@ class Cohort:
     sources: Table | None = None
     derived: Table | None = None
     signatures: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    everyone: Everyone | None = None
 
     @property
     def n(self) -> int:
@@ -77,3 +78,14 @@ class Cohort:
             raise ValueError("this cohort has no control arm")
         order = {arm.name: at for at, arm in enumerate(self.protocol.arms.treatments, start=1)}
         return np.array([order.get(str(name), 0) for name in self.arm], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Everyone:
+    """All patients with a usable outcome, before eligibility, for questions about the criteria themselves.
+
+    ``cohort`` holds them like the study's own patients (rows sorted by id), ``judged`` (same rows) what criteria ask.
+    """
+
+    cohort: Cohort
+    judged: pd.DataFrame

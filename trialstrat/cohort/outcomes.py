@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ def _read_times(endpoint: Endpoint, joined: Joined, data_cut: str) -> OutcomeRea
     unit = endpoint.unit
     if coding is None or unit is None:
         raise ValueError("a timed endpoint has event: and unit:")
-    name, time, missing, findings = _time(endpoint, joined, data_cut)
+    name, time, missing, findings = _time(endpoint, _until_events(endpoint, coding, joined), data_cut)
     event, unlabelled, event_findings = read_events(coding, joined)
     findings += event_findings
     limit = endpoint.maximum or LONGEST_YEARS * DAYS["years"] / DAYS[unit]
@@ -79,6 +79,15 @@ def _read_times(endpoint: Endpoint, joined: Joined, data_cut: str) -> OutcomeRea
     entry = _entry(endpoint, joined, time, findings)
     outcome = Outcome(name=endpoint.name, time=time, event=event, entry=entry)
     return OutcomeRead(outcome=outcome, drops=tuple(drops), findings=tuple(findings))
+
+
+def _until_events(endpoint: Endpoint, coding: EventCoding, joined: Joined) -> Joined:
+    """Where the event has a date of its own, follow-up ends there, and at ``end:`` for everybody else."""
+    if coding.style != "dated" or endpoint.end is None:
+        return joined
+    events, last = column(joined.frame, coding.column), column(joined.frame, endpoint.end)
+    until = last.where(is_missing(events), events)
+    return replace(joined, frame=joined.frame.assign(**{endpoint.end: until}))
 
 
 def _time(endpoint: Endpoint, joined: Joined, data_cut: str) -> tuple[str, NDArray[np.float64], Mask, list[Finding]]:
@@ -165,6 +174,8 @@ def read_events(coding: EventCoding, joined: Joined) -> tuple[NDArray[np.int64],
     """Events (n,): 0 censored, 1..k causes, -1 where missing or unknown; rows without a code; findings."""
     series = column(joined.frame, coding.column)
     missing = is_missing(series)
+    if coding.style == "dated":
+        return (~missing).astype(np.int64), np.zeros(len(missing), dtype=np.bool_), []
     codes = event_codes(coding, series)
     unknown = codes == UNMATCHED
     findings: list[Finding] = []

@@ -177,4 +177,4 @@ def _write(counts: Counts) -> Table:
 
 def _is_base(key: str) -> bool:
     """Whether a count is what a row's estimates were made from."""
-    return key in ("n", "events", "count", "patients") or key.startswith(("n_", "events_"))
+    return key in ("n", "events", "count", "patients") or key.startswith(("n_", "events_", "removed"))

@@ -21,11 +21,20 @@ ROW_SUMS = (
     ("n", ("n_control", "n_treated")),
     ("events", ("events_control", "events_treated")),
     ("before", ("removed", "remaining")),
+    ("removed", ("removed_only", "removed_shared")),
+    ("events_removed", ("events_only", "events_shared")),
     ("rows", ("matched", "unmatched")),
     ("patients", ("matched", "unmatched")),
 )
 #: Sums that are the same in every row of an arm: the number of patients in it, which stands in many places.
 KNOWN_SUMS = (("n", "missing"), ("met", "not_met", "unknown"), ("altered", "unaltered", "unknown"))
+#: ``whole - part`` or, without ``whole``, sums of a row that are the size of a population known from elsewhere.
+KNOWN_IN_ROW = (
+    ((), ("removed", "remaining")),
+    ((), ("events_removed", "events_remaining")),
+    (("without",), ("removed_only",)),
+    (("events_without",), ("events_only",)),
+)
 #: How late a count is withheld beside a small one: parts first (0, not listed), what others are parts of later. The
 #: number of patients in an arm (``n``) comes last: it stands in many places, so that hiding it in one protects nothing.
 RELUCTANCE = {"before": 1, "remaining": 1, "at_risk": 1, "n": 2}
@@ -122,6 +131,10 @@ def _relate_rows(counts: Counts) -> None:
     for row in range(size):
         for whole, parts in ROW_SUMS:
             counts.relate(counts.cells([row], whole), counts.cells([row], *parts), 0)
+        if has_column(counts.table, "removed_only"):
+            for whole, parts in KNOWN_IN_ROW:
+                plus, minus = (whole, parts) if whole else (parts, ())
+                counts.relate(counts.cells([row], *plus), counts.cells([row], *minus), None)
     for parts in KNOWN_SUMS:
         if not has_column(counts.table, *parts):
             continue

@@ -15,13 +15,16 @@ from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.describe import describe_cohort
 from trialstrat.criteria.enrichment import enrich
 from trialstrat.criteria.frozen import HEAD, FoundRule, freeze, to_mapping
+from trialstrat.criteria.search_study import Written
 from trialstrat.disclosure import protect
 from trialstrat.models.study import ModelStudy, run_models
+from trialstrat.pipeline.criteria import criteria_stages
 from trialstrat.pipeline.found_rules import prognostic_rule
 from trialstrat.pipeline.gates import require_clean
 from trialstrat.pipeline.manifest import manifest, now
 from trialstrat.pipeline.progress import Progress, Silent
 from trialstrat.pipeline.record import record_of, study_facts
+from trialstrat.pipeline.rule_file import apply_rules, read_rules, with_rules
 from trialstrat.pipeline.seeds import generator, task_seeds
 from trialstrat.pipeline.stages import side_by_side
 from trialstrat.protocol.lint import lint
@@ -46,6 +49,7 @@ class RunOptions:
     resume: bool = False
     strict: bool = False
     replace: bool = False
+    rules: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +103,20 @@ def run(path: Path, options: RunOptions, progress: Progress | None = None) -> Ru
     out = options.out or Path("reports") / loaded.protocol.id
     with store.lock(out):
         progress.stage("reading the cohort")
+        root = options.data or loaded.folder
+        file = read_rules(loaded, options.rules, root)
+        loaded = with_rules(loaded, file)
         cohort = read_cohort(loaded, options.data)
         findings = (*lint(loaded), *cohort.findings)
         require_clean(findings, strict=options.strict)
         seed = loaded.protocol.seed if options.seed is None else options.seed
-        stages, artefacts = _analyse(cohort, seed=seed, options=options, progress=progress)
+        rules = () if file is None or cohort.everyone is None else apply_rules(loaded, file, cohort.everyone, root)
+        stages, artefacts = _analyse(cohort, rules, seed=seed, options=options, progress=progress)
         stages = {"protocol": StageResult(stage="protocol", findings=lint(loaded)), **stages}
         progress.stage("writing the report")
         study = study_facts(loaded, cohort, seed=seed, command=_command(loaded, options))
+        if file is not None:
+            study["provenance"]["data_sha256"][f"rules: {file.name}"] = file.sha256
         html = render(build_report(record_of(study, stages)))
         files = _files(study, stages, artefacts, html)
         store.write_run(
@@ -126,7 +136,7 @@ def run(path: Path, options: RunOptions, progress: Progress | None = None) -> Ru
 
 
 def _analyse(
-    cohort: Cohort, *, seed: int, options: RunOptions, progress: Progress
+    cohort: Cohort, file_rules: tuple[Written, ...], *, seed: int, options: RunOptions, progress: Progress
 ) -> tuple[dict[str, StageResult], dict[str, bytes]]:
     """Every stage in study order, each protected against small cells before anything sees it; and further files."""
     seeds = task_seeds(seed)
@@ -160,6 +170,8 @@ def _analyse(
     for answer in side_by_side(cohort, seeds, jobs=options.jobs, progress=progress):
         results += answer.results
         rules += answer.rules
+    progress.stage("impact of the criteria")
+    results += criteria_stages(cohort, file_rules, tuple(rules), rng=generator(seeds["criteria"]), jobs=options.jobs)
     frozen = freeze(cohort.protocol, tuple(rules))
     files[store.CRITERIA] = store.yaml_text(to_mapping(frozen), HEAD).encode()
     stages = {result.stage: protect(result, minimum) for result in results}
@@ -184,4 +196,5 @@ def _files(
 def _command(loaded: LoadedProtocol, options: RunOptions) -> str:
     """The command that gives the same numbers again: places and number of workers are left out, they change none."""
     seed = "" if options.seed is None else f" --seed {options.seed}"
-    return f"trialstrat run {loaded.path.name}{seed}"
+    rules = "" if options.rules is None else f" --rules {options.rules.name}"
+    return f"trialstrat run {loaded.path.name}{seed}{rules}"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from trialstrat.protocol.lint_columns import column_rules, criterion_rules
+from trialstrat.protocol.lint_criteria import plan_rules
 from trialstrat.protocol.lint_features import feature_rules, source_rules
 from trialstrat.protocol.load import LoadedProtocol
 from trialstrat.protocol.model import Endpoint, Protocol, Value
@@ -196,5 +197,6 @@ _RULES: tuple[Callable[[Protocol], Iterator[Remark]], ...] = (
     _estimand,
     column_rules,
     criterion_rules,
+    plan_rules,
     _analysis,
 )

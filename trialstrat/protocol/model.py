@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from trialstrat.protocol.base import Declared, Name, TimeUnit, Value
+from trialstrat.protocol.criteria_model import CriteriaPlan
 from trialstrat.protocol.features_model import Feature, GeneSymbols
 from trialstrat.protocol.source_model import Source
 
@@ -71,9 +72,10 @@ class EventCoding(Declared):
     causes: dict[str, Value] = Field(
         default_factory=dict, description="Competing causes by name; the first is the cause of interest."
     )
-    style: Literal["explicit", "cnsr", "cbioportal"] = Field(
+    style: Literal["explicit", "cnsr", "cbioportal", "dated"] = Field(
         default="explicit",
-        description="cnsr: 0 is the event, 1 and above censored; cbioportal: '1:...' event, '0:...' not.",
+        description="cnsr: 0 is the event, 1 and above censored; cbioportal: '1:...' event, '0:...' not; dated: the "
+        "column holds the date of the event, and is empty where there was none until end:.",
     )
     proposed: str = Field(default="", description="Why a program proposed this coding; remove it once confirmed.")
 
@@ -120,6 +122,8 @@ class Endpoint(Declared):
         dated = self.start is not None and self.end is not None
         if (self.start is None) != (self.end is None) or (dated and self.time is not None):
             raise ValueError("declare time:, or both start: and end:")
+        if self.event is not None and self.event.style == "dated" and not dated:
+            raise ValueError("event style: dated needs start: and end: (the last contact of those without the event)")
         if timed and (not (self.time or dated) or self.event is None or self.unit is None):
             raise ValueError(f"kind {self.kind} needs time: (or start: and end:), event: and unit:")
         if not timed and self.value is None:
@@ -361,6 +365,7 @@ class Protocol(Declared):
     risk_groups: RiskGroups = RiskGroups()
     enrichment: Enrichment = Enrichment()
     rule_search: RuleSearchPlan = RuleSearchPlan()
+    criteria: CriteriaPlan = CriteriaPlan()
     analysis: Analysis = Analysis()
     disclosure: Disclosure = Disclosure()
     limits: tuple[str, ...] = Field(default=(), description="Known limits of these data, shown on page one.")

@@ -15,12 +15,14 @@ from trialstrat.report.sections import (
     general,
     glossary,
     heterogeneity,
+    impact,
     methods,
     primary,
     provenance,
     risk_groups,
     risk_model,
     rule,
+    search,
 )
 
 Builder = Callable[[Context], Section | None]
@@ -37,7 +39,8 @@ BY_STAGE: tuple[tuple[str, Builder], ...] = (
     ("rule", rule.build),
     ("benefit", benefit.build),
     ("criteria", criteria.build),
-    ("impact", general.section("impact", "Impact of each criterion")),
+    ("impact", impact.build),
+    ("search", search.build),
     ("design", general.section("design", "Next trial")),
 )
 #: Stages that are told in the section of another stage.

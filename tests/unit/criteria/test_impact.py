@@ -1,0 +1,282 @@
+"""Impact of criteria on a cohort with known truth: contributions, held-out effects, benchmark, refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trialstrat.cohort.cohort import Cohort, Outcome
+from trialstrat.criteria.benchmark import benchmark
+from trialstrat.criteria.emulation import Judged, emulate
+from trialstrat.criteria.impact import impact_study
+from trialstrat.criteria.pool import coarse
+from trialstrat.criteria.ranking import held_out, rank
+from trialstrat.disclosure import protect
+from trialstrat.protocol.criteria_model import ImpactPlan, PublishedEffect
+from trialstrat.protocol.model import Protocol
+from trialstrat.results import StageResult, Table
+from trialstrat.subgroups.comparison import comparisons
+from trialstrat.subgroups.scales import normal_effect
+
+N = 900
+
+
+def protocol(**changes) -> Protocol:
+    base = {
+        "trialstrat": 1,
+        "id": "made",
+        "title": "Made",
+        "question": "?",
+        "sources": [{"name": "x", "file": "x.csv", "id": "id"}],
+        "arms": {
+            "column": "arm",
+            "levels": [{"name": "control", "value": 0, "control": True}, {"name": "drug", "value": 1}],
+        },
+        "endpoints": [
+            {
+                "name": "os",
+                "label": "Overall survival",
+                "time": "t",
+                "event": {"column": "e", "events": [1], "censored": [0]},
+                "unit": "months",
+                "horizon": 12,
+            }
+        ],
+        "estimand": {"population": "all", "treatment": "drug", "endpoint": "os"},
+        "covariates": [
+            {"column": "age", "kind": "continuous"},
+            {"column": "sex", "kind": "categorical", "levels": ["f", "m"]},
+        ],
+        "criteria": {"impact": {"bootstrap": 100, "repeats": 2}},
+        "disclosure": {"minimum_cell": 1},
+    }
+    return Protocol.model_validate({**base, **changes})
+
+
+def cohort_of(declared: Protocol, seed: int = 4, n: int = N) -> tuple[Cohort, tuple[Judged, ...]]:
+    """The drug works only with the marker; criterion M keeps these, Z is noise, A removes nobody."""
+    rng = np.random.default_rng(seed)
+    marker, noise = rng.uniform(size=n) < 0.5, rng.uniform(size=n) < 0.6
+    age, sex = rng.normal(60, 8, n), rng.integers(0, 2, n)
+    arm = (rng.uniform(size=n) < 1 / (1 + np.exp(-(age - 60) / 12))).astype(int)
+    hazard = 0.08 * np.exp(0.03 * (age - 60) + np.where(marker, -1.0, 0.3) * arm)
+    death, censoring = rng.exponential(1 / hazard), rng.uniform(6, 30, n)
+    time, event = np.minimum(death, censoring), (death <= censoring).astype(np.int64)
+    frame = pd.DataFrame(
+        {"age": age, "sex": pd.Categorical.from_codes(sex, ["f", "m"])}, index=[f"p{at:04d}" for at in range(n)]
+    )
+    nothing = Table(name="x", title="", columns=(), rows=())
+    made = Cohort(
+        protocol=declared,
+        frame=frame,
+        markers=frame.iloc[:, :0],
+        arm=np.array(["control", "drug"], dtype=object)[arm],
+        strata=None,
+        outcomes={"os": Outcome(name="os", time=time, event=event)},
+        attrition=nothing,
+        eligibility=nothing,
+        findings=(),
+        data_hash="",
+    )
+    nobody, everybody = np.zeros(n, dtype=bool), np.ones(n, dtype=bool)
+    judged = tuple(
+        Judged(id=name, kind="inclusion", text=name, admits=mask, unknown=nobody)
+        for name, mask in (("A", everybody), ("M", marker), ("Z", noise))
+    )
+    return made, judged
+
+
+OBSERVED = {
+    "arms": {
+        "column": "arm",
+        "allocation": "observational",
+        "confounders": ["age", "sex"],
+        "levels": [{"name": "control", "value": 0, "control": True}, {"name": "drug", "value": 1}],
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def studied():
+    made, judged = cohort_of(protocol(**OBSERVED))
+    impact = impact_study(made, judged, horizon=12.0, rng=np.random.default_rng(1))
+    assert impact is not None
+    return impact, made, judged
+
+
+def test_the_criterion_that_matters_is_found_and_the_interval_holds_what_was_drawn(studied):
+    impact, _, _ = studied
+    found = {name: impact.result.estimate(f"impact.shapley.log_hazard_ratio.drug_vs_control.{name}") for name in "AMZ"}
+    assert found["M"].upper < -0.3
+    assert found["Z"].lower < 0 < found["Z"].upper
+    assert found["A"].value == 0.0
+    assert np.isnan(found["A"].lower)
+    whole = [impact.result.estimate(f"impact.{name}.hazard_ratio.drug_vs_control").value for name in ("none", "all")]
+    assert sum(entry.value for entry in found.values()) == pytest.approx(np.log(whole[1] / whole[0]), abs=1e-6)
+
+
+def test_restricted_means_point_the_other_way(studied):
+    impact, _, _ = studied
+    assert impact.result.estimate("impact.shapley.absolute.drug_vs_control.M").value > 0.5
+
+
+def test_held_out_effect_stands_beside_the_in_sample_one(studied):
+    impact, _, _ = studied
+    ranking = impact.compared[0].ranking
+    assert 1 in ranking.keep
+    assert ranking.kept_share[1] == 1.0
+    crossed = impact.result.estimate("impact.cross_fitted.hazard_ratio.drug_vs_control")
+    assert crossed.status == "ok"
+    assert crossed.lower < np.exp(-1.0) * 1.3
+    assert crossed.value < 0.65
+
+
+def test_counts_are_shared_out(studied):
+    impact, made, judged = studied
+    rows = {row["criterion"]: row for row in impact.result.table("impact.pool").records()}
+    both = judged[1].admits & judged[2].admits
+    assert rows["M"]["removed"] == int((~judged[1].admits).sum())
+    assert rows["M"]["removed_only"] == int((judged[2].admits & ~judged[1].admits).sum())
+    assert sum(row["taken"] for row in rows.values()) == pytest.approx(made.n - both.sum())
+    assert rows["A"]["removed"] == 0
+    assert rows["A"]["without"] == both.sum()
+
+
+def test_balance_improves_and_sample_sizes_are_effective(studied):
+    impact, _, _ = studied
+    age = impact.result.table("impact.balance").records()[0]
+    assert abs(age["before"]) > 0.3
+    assert abs(age["after"]) < 1e-6
+    size = impact.result.estimate("impact.all.ess.drug_vs_control.drug")
+    assert 0 < size.value < size.n
+
+
+def test_any_number_of_jobs_gives_the_same_numbers():
+    made, judged = cohort_of(protocol(**OBSERVED), n=300)
+    results = [
+        impact_study(made, judged, horizon=12.0, rng=np.random.default_rng(7), jobs=jobs).result.to_dict()  # type: ignore[union-attr]
+        for jobs in (1, 2)
+    ]
+    assert results[0] == results[1]
+
+
+def test_sampled_values_agree_with_exact_ones_within_their_error():
+    made, judged = cohort_of(protocol(criteria={"impact": {"bootstrap": 0}}))
+    extra = np.random.default_rng(3).uniform(size=(4, made.n)) < 0.9
+    judged = (
+        *judged,
+        *(replace(judged[0], id=f"R{at}", admits=mask) for at, mask in enumerate(extra)),
+    )
+    emulation = emulate(made, judged, comparisons(made)[0], 12.0)
+    words = {"favourable": "lower", "level": 0.95}
+    exact = rank(emulation, ImpactPlan(bootstrap=0, repeats=1), rng=np.random.default_rng(1), **words)
+    plan = ImpactPlan(exact=2, permutations=300, bootstrap=0, repeats=1)
+    sampled = rank(emulation, plan, rng=np.random.default_rng(1), **words)
+    assert sampled.orders == 300
+    one, two = (found.shapley["log_hazard_ratio"] for found in (exact, sampled))
+    assert np.all(np.abs(one.value - two.value) <= 5 * two.error + 1e-12)
+    assert two.error[1] > 0
+
+
+def test_the_relaxed_set_of_noise_looks_better_in_sample_than_held_out():
+    """With nothing to find, keeping what looks good flatters the effect; held out the flattery is gone."""
+    gain = []
+    for seed in range(12):
+        made, judged = cohort_of(protocol(), seed=seed, n=500)
+        rng = np.random.default_rng(seed)
+        noise = tuple(replace(judged[0], id=f"N{at}", admits=rng.uniform(size=made.n) < 0.6) for at in range(4))
+        arm = np.array(["control", "drug"], dtype=object)[rng.integers(0, 2, made.n)]
+        shuffled = replace(made, arm=arm)
+        emulation = emulate(shuffled, noise, comparisons(shuffled)[0], 12.0)
+        plan = ImpactPlan(bootstrap=0, repeats=3)
+        ranking = rank(emulation, plan, favourable="lower", level=0.95, rng=rng)
+        if not ranking.keep or "relative" not in ranking.crossed:
+            continue
+        kept = np.all([noise[at].admits for at in ranking.keep], axis=0)
+        gain.append(np.log(emulation.effect(kept).relative.value / ranking.crossed["relative"].value))
+    assert len(gain) >= 8
+    assert np.mean(gain) < -0.05
+
+
+def test_held_out_patients_meet_what_others_chose(studied):
+    impact, made, judged = studied
+    emulation = impact.compared[0].emulation
+    label = np.arange(made.n) % 2
+    inside = held_out(emulation, label, [(1,), ()])
+    assert (inside == np.where(label == 0, judged[1].admits, True)).all()
+
+
+def test_a_published_effect_that_is_not_reproduced_withholds_the_ranking():
+    far = {"published": {"hazard_ratio": 0.3, "lower": 0.25, "upper": 0.36}, "impact": {"bootstrap": 100}}
+    made, judged = cohort_of(protocol(criteria=far))
+    impact = impact_study(made, judged, horizon=12.0, rng=np.random.default_rng(1))
+    assert impact is not None
+    result = impact.result
+    assert result.facts["benchmark_agrees"] == "no"
+    hidden = result.estimate("impact.shapley.log_hazard_ratio.drug_vs_control.M")
+    assert hidden.status == "not_estimable"
+    assert "disagrees with the published" in hidden.reason
+    assert [entry.code for entry in result.findings] == ["W-IMPACT-BENCHMARK"]
+    assert result.estimate("impact.benchmark.difference.drug_vs_control").lower > 0
+    names = [table.name for table in result.tables]
+    assert "impact.shapley" not in names
+    assert "impact.pool" in names
+    kept = result.estimate("impact.kept.hazard_ratio.drug_vs_control")
+    assert kept.status == "not_estimable"
+
+
+def test_agreement_needs_both_the_interval_and_the_difference():
+    published = PublishedEffect(hazard_ratio=0.7, lower=0.6, upper=0.82)
+    close = normal_effect(np.log(0.75), 0.1, ratio=True, level=0.95, measure="hazard ratio")
+    assert benchmark(close, published, 0.95).agrees
+    outside = normal_effect(np.log(0.9), 0.3, ratio=True, level=0.95, measure="hazard ratio")
+    found = benchmark(outside, published, 0.95)
+    assert not found.agrees
+    assert abs(found.z) < 1.96
+    assert not found.inside
+    none = normal_effect(np.nan, np.nan, ratio=True, level=0.95, measure="hazard ratio", reason="too few")
+    assert "too few" in benchmark(none, published, 0.95).reason
+
+
+def test_too_few_events_under_all_criteria_is_said(studied):
+    _, made, judged = studied
+    few = np.zeros(made.n, dtype=bool)
+    few[:12] = True
+    judged = (*judged, replace(judged[0], id="F", admits=few))
+    impact = impact_study(made, judged, horizon=12.0, rng=np.random.default_rng(1))
+    assert impact is not None
+    found = impact.result.estimate("impact.shapley.log_hazard_ratio.drug_vs_control.M")
+    assert found.status == "not_estimable"
+    assert "10 events in an arm" in found.reason
+    assert impact.result.estimate("impact.none.hazard_ratio.drug_vs_control").status == "ok"
+
+
+def test_without_arms_only_the_pool_is_described():
+    made, judged = cohort_of(protocol(arms=None))
+    impact = impact_study(replace(made, arm=None), judged, horizon=12.0, rng=np.random.default_rng(1))
+    assert impact is not None
+    assert impact.compared == ()
+    assert {table.name for table in impact.result.tables} == {"impact.pool", "impact.representation"}
+    assert "cannot be asked" in impact.result.facts["question_not_asked"]
+
+
+def test_no_small_count_can_be_computed_from_the_pool_table():
+    made, judged = cohort_of(protocol(disclosure={"minimum_cell": 11}))
+    rare = np.ones(made.n, dtype=bool)
+    rare[:4] = False
+    judged = (*judged[1:], replace(judged[0], id="S", admits=rare))
+    impact = impact_study(made, judged, horizon=12.0, rng=np.random.default_rng(1))
+    assert impact is not None
+    stage: StageResult = protect(impact.result, 11)
+    row = next(row for row in stage.table("impact.pool").records() if row["criterion"] == "S")
+    assert row["removed"] == "<11"
+    assert not isinstance(row["remaining"], int)  # with the number of all patients it would give the count away
+    assert row["taken"] is None
+    for entry in stage.estimates:
+        if entry.name.startswith(("impact.kept", "impact.none", "impact.cross_fitted")):
+            assert entry.n is None or entry.n % 11 == 0
+    assert coarse(1053, 11) == 1056
+    assert coarse(1053, 1) == 1053

@@ -1,0 +1,150 @@
+"""Ways to write a criterion: dropped, as it stands, or with one of its thresholds moved.
+
+A threshold is a bound of a condition that decides: of a plain condition, inside *and*, *or* and *not*, of what is asked
+of records, and of the last step of a linked question. Conditions that only choose rows (windows, names of analytes)
+stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from trialstrat.cohort.columns import column, numbers
+from trialstrat.criteria.emulation import Judged
+from trialstrat.errors import InvalidInputError
+from trialstrat.protocol.model import Condition
+
+Mask = NDArray[np.bool_]
+#: Where a condition stands: names of fields and places in lists, from the criterion down.
+Path = tuple[str | int, ...]
+
+BOUNDS = ("at_least", "at_most", "above", "below")
+#: Fields that lead to conditions that decide.
+_INSIDE = ("when", "all", "any", "negated", "has")
+_DECILES = np.arange(0.1, 0.95, 0.1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """One bound of one condition: where it stands, which it is, its value and column."""
+
+    path: Path
+    bound: str
+    value: float
+    column: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Option:
+    """One way to write a criterion: what it says, who passes (n), whether it costs what the criterion costs."""
+
+    label: str
+    admits: Mask
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dimension:
+    """A criterion with its options; ``start`` is the one in force."""
+
+    id: str
+    options: tuple[Option, ...]
+    start: int
+
+
+def thresholds(node: Any, path: Path = ()) -> Iterator[Threshold]:
+    """Every bound that can be moved, in the order of the criterion."""
+    if isinstance(node, Condition):
+        for bound in BOUNDS:
+            value = getattr(node, bound)
+            if value is not None:
+                yield Threshold(path=path, bound=bound, value=float(value), column=node.column)
+        return
+    linked = getattr(node, "linked", None)
+    if linked:
+        at = len(linked) - 1
+        yield from thresholds(linked[at].keep, (*path, "linked", at, "keep"))
+    for name in _INSIDE:
+        inner = getattr(node, name, None)
+        if isinstance(inner, tuple):
+            for at, part in enumerate(inner):
+                yield from thresholds(part, (*path, name, at))
+        elif inner is not None:
+            yield from thresholds(inner, (*path, name))
+
+
+def moved(node: Any, threshold: Threshold, value: float, path: Path | None = None) -> Any:
+    """The criterion with one threshold at another value."""
+    rest = threshold.path if path is None else path
+    if not rest:
+        return node.model_copy(update={threshold.bound: value})
+    name, *further = rest
+    inner = getattr(node, str(name))
+    if isinstance(inner, tuple):
+        at, *deeper = further
+        changed = moved(inner[int(at)], threshold, value, tuple(deeper))
+        new = tuple(changed if place == at else entry for place, entry in enumerate(inner))
+        return node.model_copy(update={str(name): new})
+    return node.model_copy(update={str(name): moved(inner, threshold, value, tuple(further))})
+
+
+def candidates(threshold: Threshold, patients: pd.DataFrame, factors: Sequence[float]) -> tuple[float, ...]:
+    """Values to try: deciles of the column where patients have it, multiples of the threshold elsewhere.
+
+    Deciles are rounded to three significant digits, as a protocol would write them; a decile that falls on the
+    threshold is left out.
+    """
+    found: list[float] = []
+    if threshold.column in patients.columns:
+        values, bad = numbers(column(patients, threshold.column))
+        known = values[np.isfinite(values)]
+        if not bad.any() and known.size:
+            found = [float(f"{value:.3g}") for value in np.quantile(known, _DECILES)]
+    else:
+        found = [float(f"{threshold.value * factor:.6g}") for factor in factors]
+    return tuple(sorted({value for value in found if value != threshold.value}))
+
+
+def dimension(
+    criterion: Any,
+    current: Judged,
+    judge: Callable[[Any], Judged],
+    patients: pd.DataFrame,
+    factors: Sequence[float],
+    *,
+    fixed: bool,
+) -> Dimension:
+    """A criterion's options; a fixed one has only that in force.
+
+    Options that admit the same patients are one: nothing is dropped where the criterion removes nobody.
+    """
+    written = Option(label="as written", admits=current.admits, active=True)
+    if fixed:
+        return Dimension(id=current.id, options=(written,), start=0)
+    dropped = Option(label="dropped", admits=np.ones(len(current.admits), dtype=np.bool_), active=False)
+    options = [written] if current.admits.all() else [dropped, written]
+    start = len(options) - 1
+    seen = {dropped.admits.tobytes(), written.admits.tobytes()}
+    for threshold in thresholds(criterion):
+        for value in candidates(threshold, patients, factors):
+            try:
+                admits = judge(moved(criterion, threshold, value)).admits
+            except (InvalidInputError, ValueError):
+                continue  # a bound beyond the other end of its range
+            if admits.tobytes() not in seen:
+                seen.add(admits.tobytes())
+                options.append(Option(label=_said(threshold, value), admits=admits, active=True))
+    return Dimension(id=current.id, options=tuple(options), start=start)
+
+
+_SIGNS = {"at_least": "≥", "at_most": "≤", "above": ">", "below": "<"}
+
+
+def _said(threshold: Threshold, value: float) -> str:
+    return f"{threshold.column} {_SIGNS[threshold.bound]} {value:g}"
