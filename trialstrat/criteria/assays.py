@@ -41,7 +41,7 @@ class Tested:
     screened: tuple[float, float, float]
 
 
-def tested(assay: Assay, positives: int, n: int, level: float) -> Tested:
+def predictive_values(assay: Assay, positives: int, n: int, level: float) -> Tested:
     """Predictive values and patients screened per enrolled.
 
     Parameters
@@ -125,7 +125,7 @@ def assay_results(
         truth = judged[at].admits
         if not others.any():
             continue
-        found = tested(assay, int((others & truth).sum()), int(others.sum()), level)
+        found = predictive_values(assay, int((others & truth).sum()), int(others.sum()), level)
         estimates += _shares(assay, found, int(others.sum()), level)
         effects = None if emulation is None else diluted(emulation, assay, truth, others)
         if effects is not None and emulation is not None:

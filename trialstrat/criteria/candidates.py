@@ -144,4 +144,4 @@ def at_least(valued: Sequence[Valued], share: float, better: int) -> Valued:
     enough = [entry for entry in valued if entry.pool >= share - 1e-12]
     if not enough:
         return max(valued, key=lambda entry: (entry.pool, entry.choice))
-    return max(enough, key=lambda entry: (better * entry.effect, entry.pool, entry.choice))
+    return min(enough, key=lambda entry: (-better * entry.effect, -entry.pool, entry.choice))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from trialstrat.cohort.build import check as check_data
-from trialstrat.errors import EXIT_INPUT, EXIT_INTEGRITY, EXIT_NOT_ESTIMABLE, EXIT_OK, EXIT_STRICT
+from trialstrat.errors import EXIT_INPUT, EXIT_INTEGRITY, EXIT_NOT_ESTIMABLE, EXIT_OK, EXIT_STRICT, TrialstratError
+from trialstrat.pipeline.rule_file import read_rules
 from trialstrat.protocol.lint import lint
-from trialstrat.protocol.load import load_protocol
+from trialstrat.protocol.load import LoadedProtocol, load_protocol
 from trialstrat.results import Finding
 
 
@@ -50,6 +51,15 @@ def check(path: Path, data: Path | None = None) -> CheckOutcome:
         The protocol itself cannot be read; holds one line per fault.
     """
     loaded = load_protocol(path)
-    findings = (*lint(loaded), *check_data(loaded, data))
+    findings = (*lint(loaded), *check_data(loaded, data), *_rules(loaded, data))
     order = {"error": 0, "warning": 1, "note": 2}
     return CheckOutcome(protocol=path.name, findings=tuple(sorted(findings, key=lambda entry: order[entry.severity])))
+
+
+def _rules(loaded: LoadedProtocol, data: Path | None) -> tuple[Finding, ...]:
+    """What is wrong with the rule file that the protocol names; its application is tried by a run."""
+    try:
+        read_rules(loaded, None, data or loaded.folder)
+    except TrialstratError as fault:
+        return tuple(Finding(code="E-RULES", severity="error", message=message) for message in fault.messages)
+    return ()
