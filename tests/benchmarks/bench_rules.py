@@ -14,7 +14,8 @@ from trialstrat.pipeline.find import find_rule
 from trialstrat.subgroups.conjunctions import conjunctions
 from trialstrat.subgroups.literals import markers_of, splits
 from trialstrat.subgroups.null_model import main_effects, null_fit
-from trialstrat.subgroups.rules import Trial, labels, sums, top_rules
+from trialstrat.subgroups.rule_prior import prognostic_prior
+from trialstrat.subgroups.rules import SIZE, Trial, evidence, labels, sums
 
 
 def main() -> None:
@@ -25,19 +26,21 @@ def main() -> None:
     rules = conjunctions(splits(made.frame, markers, 100), 2)
     fit = null_fit(outcome_of(made), made.treated, main_effects(made.frame, markers))
     search = Trial(
-        treated=made.treated, residual=fit.residual, expected=fit.expected, blocks=np.zeros(1000, dtype=np.int64)
-    )
+        treated=made.treated, residual=fit.residual, expected=fit.expected, blocks=np.zeros(1000, dtype=np.int64),
+        counts=True,
+    )  # fmt: skip
+    prior = prognostic_prior(rules, np.arange(len(markers)), fit.residual, fit.expected, SIZE)
     label = labels(search, np.random.default_rng(2), 250)
-    top_rules(sums(search, rules.base, label[:, :2]), rules, 0)
+    evidence(search, sums(search, rules.base, label[:, :2]), rules, prior, 0)
     started = time.perf_counter()
-    top_rules(sums(search, rules.base, label), rules, 0)
+    evidence(search, sums(search, rules.base, label), rules, prior, 0)
     took = time.perf_counter() - started
     rate = rules.size * 250 / took
     print(f"search, n = 1000: {rules.size} rules x 250 labellings in {took:.2f} s: {rate:,.0f} rules a second")
     started = time.perf_counter()
     made_new = conjunctions(splits(made.frame, markers, 100), 2)
     one = made.treated[:, None].astype(float)
-    top_rules(sums(search, made_new.base, one), made_new, 0)
+    evidence(search, sums(search, made_new.base, one), made_new, prior, 0)
     took = time.perf_counter() - started
     print(f"one search from the raw markers: {made_new.size / took:,.0f} rules a second")
     made = trial(np.random.default_rng(3), "spike")

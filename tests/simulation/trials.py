@@ -86,7 +86,9 @@ SCENARIOS = {
     for entry in (
         Scenario("null07", 600, 5, lambda d: np.full(len(d), np.log(0.7)), prognosis=1.3),
         Scenario("null1", 300, 3, lambda d: np.zeros(len(d)), columns=10),
-        Scenario("spike", 700, 5, lambda d: np.where(d.er == 0, np.log(2.0), np.log(0.6)), inflation=1.15),
+        # 13% of the patients have no progesterone receptor, 12% no oestrogen receptor
+        Scenario("spike", 700, 5, lambda d: np.where(d.pgr == 0, np.log(2.0), np.log(0.6)), inflation=1.15),
+        Scenario("spike12", 700, 5, lambda d: np.where(d.er == 0, np.log(2.0), np.log(0.6)), inflation=1.15),
         Scenario("two", 700, 5, _two, inflation=1.15),
         Scenario("pgr40", 500, 5, lambda d: np.where(d.pgr > quantile("pgr", 0.6), np.log(0.5), 0.0), inflation=1.25),
         Scenario("smooth", 600, 5, lambda d: 0.7 * np.tanh((d.age.to_numpy() - 54.0) / 8.0) - 0.15),

@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trialstrat.subgroups.conjunctions import Conjunctions
-from trialstrat.subgroups.rules import Search, Trial, continuous_scores, labels, rule_differences, sums, top_rules
+from trialstrat.subgroups.rules import (
+    Search,
+    Trial,
+    all_evidence,
+    chosen_rules,
+    labels,
+    rule_differences,
+    sums,
+    together,
+)
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -136,19 +145,12 @@ def world(
     naive = float(rule_differences(sums(trial, rules.base, label), rules, np.array([found.rule]))[0][0])
     drift = size * naive * np.where(inside, 1.0 - own, -own)
     made = labels(trial, rng, count)
-    data = sums(trial, rules.base, made, drift)
-    top, at = top_rules(data, rules, found.direction)
-    exceed = found.exceedance(top)
-    depth = exceed.argmax(axis=0)
-    best = at[depth, np.arange(count)]
-    statistic = exceed.max(axis=0)
-    if "continuous" in found.names:
-        k = len(found.limit) - 1
-        extra = np.abs(continuous_scores(trial, scores, made, drift)).max(axis=0)
-        statistic = np.maximum(statistic, (extra - found.limit[k]) / found.spread[k])
+    value, top, at, data = all_evidence(trial, rules, scores, found.prior, made, found.direction, drift)
+    statistic = together(found.names, value)
+    best = chosen_rules(top, at)[1]
     truth = _truths(rules, weight, drift)[best]
-    value, variance = rule_differences(data, rules, best)
-    error = np.sign(value) * (value - truth) / np.sqrt(np.maximum(variance, 1e-12))
+    difference, variance = rule_differences(data, rules, best)
+    error = np.sign(difference) * (difference - truth) / np.sqrt(np.maximum(variance, 1e-12))
     return World(error=error, claimed=statistic >= found.critical, nearness=statistic)
 
 

@@ -17,7 +17,8 @@ from trialstrat.subgroups.correction import Correction, correct
 from trialstrat.subgroups.literals import Marker, rule_text, splits
 from trialstrat.subgroups.null_model import main_effects, normal_scores, null_fit
 from trialstrat.subgroups.rule_effects import RuleEffect, rule_effects
-from trialstrat.subgroups.rules import Search, Trial, rule_differences, search, sums
+from trialstrat.subgroups.rule_prior import Prior, prognostic_prior
+from trialstrat.subgroups.rules import SIZE, Search, Trial, rule_differences, search, sums
 from trialstrat.subgroups.scales import EffectOptions
 from trialstrat.subgroups.shrinkage import Shrinkage, shrinkage
 from trialstrat.subgroups.stability import Stability, stability
@@ -140,8 +141,9 @@ def find_best(data: SearchInput, options: RuleOptions, *, rng: np.random.Generat
     scores = _scores(data)
     sign = {"either": 0, "benefit": -1, "harm": 1}[options.direction] * (1 if larger_is_harm(data, options) else -1)
     found = search(
-        trial, rules, scores, rng=rng, alpha=options.alpha, permutations=options.permutations, direction=sign
-    )
+        trial, rules, scores, _prior(data, trial, rules), rng=rng, alpha=options.alpha,
+        permutations=options.permutations, direction=sign,
+    )  # fmt: skip
     return Searched(
         data=data, options=options, trial=trial, rules=rules, scores=scores, found=found, method=method, sign=sign
     )
@@ -209,9 +211,21 @@ def _trial(data: SearchInput) -> tuple[Trial, str]:
         inside = {"weight_treated": 1.0 - data.propensity, "weight_control": data.propensity}
     fit = null_fit(data.outcome, data.treated, Z, weights)
     trial = Trial(
-        treated=data.treated.astype(np.int64), residual=fit.residual, expected=fit.expected, blocks=blocks, **inside
-    )
+        treated=data.treated.astype(np.int64), residual=fit.residual, expected=fit.expected, blocks=blocks,
+        counts=data.outcome.timed and data.propensity is None, unit=_unit(data, fit.expected), **inside,
+    )  # fmt: skip
     return trial, fit.method
+
+
+def _unit(data: SearchInput, expected: Floats) -> float:
+    """Half a residual standard deviation of a continuous outcome is as large an effect as a log ratio of 1."""
+    return float(0.5 / np.sqrt(expected.mean())) if data.outcome.kind == "continuous" else 1.0
+
+
+def _prior(data: SearchInput, trial: Trial, rules: Conjunctions) -> Prior:
+    alone = null_fit(data.outcome, data.treated, np.zeros((trial.n, 0)))
+    numeric = np.flatnonzero([not marker.levels for marker in data.markers])
+    return prognostic_prior(rules, numeric, alone.residual, alone.expected, SIZE * trial.unit)
 
 
 def _bands(propensity: Floats, count: int = 10) -> Ints:

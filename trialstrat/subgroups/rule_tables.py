@@ -21,11 +21,11 @@ Bools = NDArray[np.bool_]
 #: Rows shown of a frequency table.
 MOST = 20
 NULL = "the effect of treatment is the same in all patients, on the scale of the model"
-TEST_METHOD = "treatment labels permuted against model residuals, the whole search repeated"
+TEST_METHOD = "mean evidence over all candidates; treatment labels permuted against residuals, all repeated"
 COMPONENT_LABELS = {
-    "one_condition": "Best rule of one condition",
-    "two_conditions": "Best rule of two conditions",
-    "three_conditions": "Best rule of three conditions",
+    "one_condition": "Rules of one condition",
+    "two_conditions": "Rules of two conditions",
+    "three_conditions": "Rules of three conditions",
     "continuous": "Treatment by the value of a marker",
 }
 SET_LABELS = {"rule": "inside the rule", "complement": "outside the rule", "interaction": "inside against outside"}
@@ -48,13 +48,13 @@ def components_table(found: Search, title: str) -> Table:
         columns=(
             Column(key="component", label="Component"),
             Column(key="label", label="Component"),
-            Column(key="statistic", label="Largest statistic", kind="number"),
+            Column(key="statistic", label="Evidence (log Bayes factor)", kind="number"),
             Column(key="limit", label="Null limit", kind="number"),
             Column(key="p", label="p by itself", kind="p"),
         ),
         rows=rows,
-        note=f"{found.null.shape[1]} permutations; the limit is at the component's share of alpha. "
-        "The global test combines them and pays for all.",
+        note=f"{found.null.shape[1]} permutations; the limit is what a component would have to "
+        "reach if it were the only one. The global test takes their weighted mean and pays for all.",
         protection="none",
     )
 
@@ -166,7 +166,7 @@ def searched_table(found: RuleFound) -> Table:
             Column(key="depth", label="Conditions", kind="number"),
             Column(key="label", label="Rules"),
             Column(key="candidates", label="Candidate rules", kind="number"),
-            Column(key="best", label="Largest statistic", kind="number"),
+            Column(key="best", label="Evidence (log Bayes factor)", kind="number"),
         ),
         rows=rows,
         note=f"Every candidate was tried in the data, in each of {found.search.null.shape[1]} permutations and in each "

@@ -1,4 +1,4 @@
-"""Search for a rule: maximal interaction scores over all candidate rules, paid for by relabelling the treatment.
+"""Search for a rule: evidence for an interaction over all candidate rules, paid for by relabelling the treatment.
 
 Null hypothesis: the effect of treatment is the same in everybody. Treatment labels are permuted against what markers
 and outcome have in common (residuals of a model with all main effects), so that prognosis, however strong, and any
@@ -12,21 +12,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
-from trialstrat.stats.kernels.rule_scores import best_rules, differences
+from trialstrat.stats.kernels.rule_scores import differences, log_bayes_factors, rule_evidence
 from trialstrat.subgroups.conjunctions import Conjunctions
+from trialstrat.subgroups.rule_prior import Prior
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
 
-#: Share of the error rate of each component of the global test, before the joint calibration.
-SHARES: Mapping[str, float] = {"one_condition": 0.7, "two_conditions": 0.2, "three_conditions": 0.1, "continuous": 0.2}
+#: Weight of each component of the global test, before they are made to add to 1.
+SHARES: Mapping[str, float] = {"one_condition": 0.6, "two_conditions": 0.2, "three_conditions": 0.1, "continuous": 0.2}
 COMPONENTS = {1: "one_condition", 2: "two_conditions", 3: "three_conditions"}
+#: Standard deviation of differences of effects where there are any, in log ratios: inside against outside a rule, and
+#: per standard deviation of a marker.
+SIZE, SLOPE = 1.0, 0.3
 #: Factor on the permutation p. Residuals are exchangeable between arms exactly only where treatment does nothing at
-#: all: with an average effect the arms differ in number of events, and so in the tails of sums. Simulated any-rule
-#: error without the factor: up to 6% (hazard ratio 0.7 in everybody, strong prognosis).
+#: all: with an average effect the arms differ in number of events, and so in the tails of sums. The factor also leaves
+#: room for the simulation error of whoever checks the promised 5%.
 SAFETY = 1.25
 #: Relabellings that share one matrix product.
 BATCH = 250
@@ -38,6 +43,8 @@ class Trial:
 
     ``blocks`` (n,) are the groups within which treatment labels are exchangeable (randomisation strata, or bands of
     the propensity). ``weight_treated`` and ``weight_control`` (n,) are the weights a patient has under either label.
+    ``counts`` says that score and expectation add to a number of events; ``unit`` is what a difference of effects
+    is measured in, as a multiple of log ratios.
     """
 
     treated: Ints
@@ -46,6 +53,8 @@ class Trial:
     blocks: Ints
     weight_treated: Floats | None = None
     weight_control: Floats | None = None
+    counts: bool = False
+    unit: float = 1.0
 
     @property
     def n(self) -> int:
@@ -124,14 +133,25 @@ def sums(trial: Trial, base: Float32, label: Floats, drift: Floats | None = None
     return Sums(tm=total(base, flag * m), m=total(base, m), tl=total(base, flag * ls), ls=total(base, ls))
 
 
-def top_rules(found: Sums, rules: Conjunctions, direction: int) -> tuple[Floats, Ints]:
-    """Best statistic and rule per number of conditions (rows 0, 1, ...) and labelling."""
+def evidence(
+    trial: Trial, found: Sums, rules: Conjunctions, prior: Prior, direction: int
+) -> tuple[Floats, Floats, Ints]:
+    """Per number of conditions (rows 0, 1, ...) and labelling: evidence, that of the best rule, and which it is.
+
+    Evidence is the log of the mean Bayes factor of a difference of effects over the rules, weighted by the prior: the
+    test with the largest average power over rules and sizes, where the largest statistic looks at a single rule.
+
+    References
+    ----------
+    Andrews & Ploberger (1994), Econometrica 62:1383. Wakefield (2009), Genet Epidemiol 33:79.
+    """
     depths = int(rules.depth.max())
-    # of a single split only one side is listed: its absolute statistic stands for both
+    # of a single split only one side is listed: either sign stands for one of its sides
     way = np.where(rules.depth == 1, 0, direction)
-    return best_rules(
-        found.tm, found.m, found.tl, found.ls, rules.terms, rules.signs, rules.width, rules.depth - 1, way, depths
-    )
+    return rule_evidence(
+        found.tm, found.m, found.tl, found.ls, rules.terms, rules.signs, rules.width, rules.depth - 1, way,
+        prior.rules, depths, SIZE * trial.unit, trial.counts,
+    )  # fmt: skip
 
 
 def rule_differences(found: Sums, rules: Conjunctions, chosen: Ints) -> tuple[Floats, Floats]:
@@ -139,8 +159,12 @@ def rule_differences(found: Sums, rules: Conjunctions, chosen: Ints) -> tuple[Fl
     return differences(found.tm, found.m, found.tl, found.ls, rules.terms, rules.signs, rules.width, chosen)
 
 
-def continuous_scores(trial: Trial, scores: Floats, label: Floats, drift: Floats | None = None) -> Floats:
-    """Statistics of treatment by the continuous value of each marker (markers, b): slopes treated less control.
+def continuous_evidence(
+    trial: Trial, scores: Floats, prior: Prior, label: Floats, drift: Floats | None = None
+) -> Floats:
+    """Evidence for treatment by the continuous value of a marker (b,), over all numeric markers as in :func:`evidence`.
+
+    Treated less control are compared by their slopes over the marker.
 
     ``scores`` (n, markers) are normal scores. The slope within an arm is one Newton step from 0, with the mean of the
     marker taken out. ``drift`` as in :func:`sums`.
@@ -161,7 +185,27 @@ def continuous_scores(trial: Trial, scores: Floats, label: Floats, drift: Floats
         info = np.maximum(L[p + 1 :] - mean**2 * L[0], 1e-12)
         slopes.append((M[1 : p + 1] - mean * M[0]) / info)
         variances.append(1.0 / info)
-    return (slopes[0] - slopes[1]) / np.sqrt(variances[0] + variances[1])
+    variance = variances[0] + variances[1]
+    z = (slopes[0] - slopes[1]) / np.sqrt(variance)
+    value = log_bayes_factors(z.ravel(), variance.ravel(), SLOPE * trial.unit).reshape(z.shape)
+    return logsumexp(value + prior.numeric[:, None], axis=0)
+
+
+def all_evidence(
+    trial: Trial,
+    rules: Conjunctions,
+    scores: Floats,
+    prior: Prior,
+    label: Floats,
+    direction: int,
+    drift: Floats | None = None,
+) -> tuple[Floats, Floats, Ints, Sums]:
+    """Evidence of every component (components, b), that of the best rules (depths, b), which they are, and the sums."""
+    found = sums(trial, rules.base, label, drift)
+    value, top, at = evidence(trial, found, rules, prior, direction)
+    if scores.shape[1]:
+        value = np.vstack([value, continuous_evidence(trial, scores, prior, label, drift)])
+    return value, top, at, found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -171,19 +215,18 @@ class Search:
     Attributes
     ----------
     names : components of the global test, in order (rules by number of conditions, then ``continuous``)
-    observed : (k,) maximal statistics; ``null`` (k, permutations) the same under relabelling
-    limit, spread : (k,) null quantile at the component's share of alpha, and null standard deviation
-    critical : what the largest standardised exceedance must reach; ``joint`` (permutations,) it under relabelling
-    p, component_p : permutation p of the largest exceedance (times :data:`SAFETY`), and (k,) of each component
-    depth, rule, z : the best rule, by standardised exceedance over the numbers of conditions
+    observed : (k,) evidence of each; ``null`` (k, permutations) the same under relabelling
+    statistic, joint, critical : evidence of all components together, (permutations,) it under relabelling, and what
+        it must reach
+    p, component_p : permutation p of the statistic (times :data:`SAFETY`), and (k,) of each component
+    depth, rule, z : the best rule, and its standardised difference of effects
     best : (depths,) best rule of each number of conditions
     """
 
     names: tuple[str, ...]
+    prior: Prior
     observed: Floats
     null: Floats
-    limit: Floats
-    spread: Floats
     critical: float
     statistic: float
     p: float
@@ -201,19 +244,37 @@ class Search:
         """Whether heterogeneity is established at ``alpha``, so that a rule may be shown as such."""
         return self.p <= self.alpha
 
+    @property
+    def limit(self) -> Floats:
+        """What each component would have to reach by itself (k,)."""
+        return np.quantile(self.null, 1.0 - self.alpha, axis=1)
+
     def at_level(self, alpha: float) -> Search:
         """The same search judged at another error rate (one step of a multiple test)."""
-        return replace(self, alpha=alpha, critical=float(np.quantile(self.joint, 1.0 - alpha / SAFETY)))
+        return replace(self, alpha=alpha, critical=_critical(self.joint, alpha))
 
-    def exceedance(self, top: Floats) -> Floats:
-        """Standardised exceedance (components, b) of maximal statistics over the null limits."""
-        return (top - self.limit[: len(top), None]) / self.spread[: len(top), None]
+
+def _critical(joint: Floats, alpha: float) -> float:
+    return float(np.quantile(joint, 1.0 - alpha / SAFETY))
+
+
+def together(names: tuple[str, ...], value: Floats) -> Floats:
+    """Evidence of all components (k, b) together (b,): the log of their weighted mean."""
+    share = np.array([SHARES[name] for name in names])
+    return logsumexp(value + np.log(share / share.sum())[:, None], axis=0)
+
+
+def chosen_rules(top: Floats, at: Ints) -> tuple[Ints, Ints]:
+    """Number of conditions less one (b,) and best rule (b,); each further condition is half as likely beforehand."""
+    depth = (top - np.log(2.0) * np.arange(len(top))[:, None]).argmax(axis=0)
+    return depth, at[depth, np.arange(top.shape[1])]
 
 
 def search(
     trial: Trial,
     rules: Conjunctions,
     scores: Floats,
+    prior: Prior,
     *,
     rng: np.random.Generator,
     alpha: float = 0.05,
@@ -222,10 +283,10 @@ def search(
 ) -> Search:
     """The global test of heterogeneity and the best rule.
 
-    Components: the largest standardised difference of effects inside and outside a rule, over all rules of one, two
-    (and three) conditions, and the largest interaction of treatment with the value of a marker. Each is measured
-    against the null quantile at its share of ``alpha``; the largest exceedance, in units of the null's standard
-    deviation, is referred to its own permutation distribution, that of the joint search.
+    Components: the evidence for a difference of effects inside and outside a rule, over all rules of one, two (and
+    three) conditions, and that for an interaction of treatment with the value of a marker. Their weighted mean is
+    referred to its own permutation distribution, that of the whole search. The best rule is the one with the largest
+    prior weight times Bayes factor.
 
     Parameters
     ----------
@@ -236,48 +297,26 @@ def search(
 
     References
     ----------
-    Westfall & Young (1993), Resampling-Based Multiple Testing. Hothorn & Lausen (2003), CSDA 43:121 (maximally
-    selected statistics). Therneau, Grambsch & Fleming (1990), Biometrika 77:147.
+    Westfall & Young (1993), Resampling-Based Multiple Testing. Andrews & Ploberger (1994), Econometrica 62:1383.
+    Therneau, Grambsch & Fleming (1990), Biometrika 77:147.
     """
-    own = sums(trial, rules.base, trial.treated[:, None].astype(np.float64))
-    top, at = top_rules(own, rules, direction)
-    depths = len(top)
-    names = [COMPONENTS[d] for d in range(1, depths + 1)]
-    observed = [float(x) for x in top[:, 0]]
+    label = trial.treated[:, None].astype(np.float64)
+    value, top, at, own = all_evidence(trial, rules, scores, prior, label, direction)
+    names = [COMPONENTS[d] for d in range(1, len(top) + 1)]
     if scores.shape[1]:
         names.append("continuous")
-        observed.append(float(np.abs(continuous_scores(trial, scores, trial.treated[:, None].astype(float))).max()))
     null = np.empty((len(names), permutations))
     for start in range(0, permutations, BATCH):
         label = labels(trial, rng, min(BATCH, permutations - start))
-        stop = start + label.shape[1]
-        null[:depths, start:stop] = top_rules(sums(trial, rules.base, label), rules, direction)[0]
-        if scores.shape[1]:
-            null[depths, start:stop] = np.abs(continuous_scores(trial, scores, label)).max(axis=0)
-    return _judge(
-        tuple(names), np.array(observed), null, at[:, 0], alpha=alpha, direction=direction, own=own, rules=rules
-    )
-
-
-def _judge(
-    names: tuple[str, ...], observed: Floats, null: Floats, at: Ints, *,
-    alpha: float, direction: int, own: Sums, rules: Conjunctions,
-) -> Search:  # fmt: skip
-    share = np.array([SHARES[name] for name in names])
-    share = np.minimum(share / share.sum(), 1.0)
-    limit = np.array([np.quantile(row, 1.0 - alpha * part) for row, part in zip(null, share, strict=True)])
-    spread = np.maximum(null.std(axis=1), 1e-9)
-    joint = ((null - limit[:, None]) / spread[:, None]).max(axis=0)
-    mine = (observed - limit) / spread
-    count = null.shape[1]
-    depth = int(np.argmax(mine[: len(at)])) + 1
-    value, variance = rule_differences(own, rules, at[[depth - 1]])
+        null[:, start : start + label.shape[1]] = all_evidence(trial, rules, scores, prior, label, direction)[0]
+    joint = together(tuple(names), null)
+    mine = float(together(tuple(names), value)[0])
+    depth, best = chosen_rules(top, at)
+    difference, variance = rule_differences(own, rules, best)
     return Search(
-        names=names, observed=observed, null=null, limit=limit, spread=spread,
-        critical=float(np.quantile(joint, 1.0 - alpha / SAFETY)), statistic=float(mine.max()),
-        p=min(1.0, SAFETY * float((1 + (joint >= mine.max()).sum()) / (count + 1))),
-        joint=joint,
-        component_p=(1 + (null >= observed[:, None]).sum(axis=1)) / (count + 1),
-        depth=depth, rule=int(at[depth - 1]), z=float(value[0] / np.sqrt(variance[0])) if variance[0] > 0 else 0.0,
-        best=at, alpha=alpha, direction=direction,
+        names=tuple(names), prior=prior, observed=value[:, 0], null=null, critical=_critical(joint, alpha),
+        statistic=mine, p=min(1.0, SAFETY * float((1 + (joint >= mine).sum()) / (permutations + 1))), joint=joint,
+        component_p=(1 + (null >= value).sum(axis=1)) / (permutations + 1), depth=int(depth[0]) + 1, rule=int(best[0]),
+        z=float(difference[0] / np.sqrt(variance[0])) if variance[0] > 0 else 0.0, best=at[:, 0], alpha=alpha,
+        direction=direction,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trialstrat.subgroups.conjunctions import Conjunctions
 from trialstrat.subgroups.literals import condition_text
-from trialstrat.subgroups.rules import Exact, Search, Sums, Trial, top_rules
+from trialstrat.subgroups.rules import Exact, Search, Sums, Trial, chosen_rules, evidence
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -56,9 +56,8 @@ def stability(
     (consistency over random splits).
     """
     drawn = rng.multinomial(trial.n, np.full(trial.n, 1.0 / trial.n), size=resamples).T.astype(np.float64)
-    top, at = top_rules(_counted(trial, rules, drawn), rules, found.direction)
-    depth = found.exceedance(top).argmax(axis=0)
-    chosen = at[depth, np.arange(resamples)]
+    _, top, at = evidence(trial, _counted(trial, rules, drawn), rules, found.prior, found.direction)
+    chosen = chosen_rules(top, at)[1]
     mine = rules.members(found.rule)
     overlap = np.array([_jaccard(mine, rules.members(int(r)), simple=int(rules.depth[r]) == 1) for r in chosen])
     texts: Counter[str] = Counter()

@@ -20,7 +20,7 @@ from trialstrat.subgroups.rule_search import RuleOptions
 FAST = RuleOptions(permutations=120, worlds=40, resamples=20)
 
 
-def frame_of(name: str = "spike", n: int = 700, seed: int = 3) -> pd.DataFrame:
+def frame_of(name: str = "spike12", n: int = 700, seed: int = 3) -> pd.DataFrame:
     made = trial(np.random.default_rng(seed), name, n)
     return made.frame.assign(t=made.time, e=made.event, arm=np.where(made.treated == 1, "drug", "none"))
 

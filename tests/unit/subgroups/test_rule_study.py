@@ -179,7 +179,7 @@ def test_impossible_options_are_refused(change, message):
 
 
 def test_unknown_values_belong_to_neither_side():
-    data, _ = observed("spike", 500, seed=3)
+    data, _ = observed("spike12", 500, seed=3)
     frame = data.frame.copy()
     lost = np.random.default_rng(1).random(500) < 0.1
     frame.loc[lost, "er"] = np.nan
