@@ -304,7 +304,8 @@ def _hazard_ratios(record: Record) -> _HazardRatios | None:
     except EngineFailureError:
         return None
     title = f"Cox regression on {data.outer.spec.feature_set} features, refitted on all patients"
-    method = "Firth's likelihood (a coefficient would be infinite)" if fit.firth else "Efron's ties"
+    kind = "" if fit.profiled else ", normal limits"
+    method = f"Firth's likelihood (a coefficient would be infinite){kind}" if fit.firth else "Efron's ties"
     return _HazardRatios(fit.coef, fit.lower, fit.upper, title, method)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,9 +29,9 @@ DIFFERENCE = 1e-5
 class FirthFit:
     """Cox model fitted by Firth's penalised likelihood, Breslow's ties. Arrays by covariate, (p,).
 
-    ``lower`` and ``upper`` are profile penalised likelihood limits of the hazard ratio ``hazard_ratio``; an infinite
-    limit is one the data do not give. ``penalised_loglik`` is on the scale of the covariates as given. Collinear
-    columns are nan and named in ``collinear``.
+    ``lower`` and ``upper`` are profile penalised likelihood limits of the hazard ratio ``hazard_ratio`` (unless Wald
+    limits were asked for); an infinite limit is one the data do not give. ``penalised_loglik`` is on the scale of the
+    covariates as given. Collinear columns are nan and named in ``collinear``.
     """
 
     names: tuple[str, ...]
@@ -69,6 +70,7 @@ def cox_firth(
     strata: ArrayLike | Sequence[ArrayLike] | None = None,
     names: Sequence[str] | None = None,
     level: float = 0.95,
+    limits: Literal["profile", "wald"] = "profile",
 ) -> FirthFit:
     """Maximise ``l(b) + log det I(b) / 2``, the partial likelihood with Jeffreys' prior (Breslow's ties).
 
@@ -81,6 +83,9 @@ def cox_firth(
     ----------
     time, event, X, entry, strata, names, level
         As in :func:`~trialstrat.stats.cox.cox`.
+    limits
+        ``wald``: normal limits from the standard errors, where there are so many covariates that the profiles (a
+        maximisation over all others at every point looked at) would take hours, or where nobody reads the limits.
 
     Raises
     ------
@@ -111,12 +116,15 @@ def cox_firth(
         return _missing(data, level, "the penalised likelihood did not converge", collinear)
     null_value = used.value(np.zeros(int(keep.sum())))
     half_drop = float(chdtri(1, 1.0 - level)) / 2.0
-    limits = np.array([used.profile_limits(peak, j, half_drop) for j in range(int(keep.sum()))])
     kept = np.flatnonzero(keep)
     full = np.full((4, p), np.nan)
     full[0, kept] = peak.coef
     full[1, kept] = np.sqrt(inverse(peak.information).diagonal())
-    full[2:, kept] = limits.T
+    if limits == "profile":
+        full[2:, kept] = np.array([used.profile_limits(peak, j, half_drop) for j in range(kept.size)]).T
+    else:
+        width = float(np.sqrt(2.0 * half_drop)) * full[1, kept]
+        full[2:, kept] = peak.coef - width, peak.coef + width
     full /= scale
     statistic = max(2.0 * (peak.value - null_value), 0.0)
     with np.errstate(over="ignore"):

@@ -74,3 +74,13 @@ def test_not_estimable_and_collinear():
 def test_impossible_input_is_refused():
     with pytest.raises(InvalidInputError, match="event"):
         cox_firth([1, 2], [0, 3], [1, 2])
+
+
+def test_normal_limits_are_those_of_the_standard_error():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(80, 2))
+    time, event = rng.exponential(1, 80), rng.integers(0, 2, 80)
+    profile, normal = cox_firth(time, event, x), cox_firth(time, event, x, limits="wald")
+    assert normal.coef == pytest.approx(profile.coef)
+    assert np.log(normal.upper) - normal.coef == pytest.approx(1.959964 * normal.std_error, rel=1e-6)
+    assert not np.allclose(normal.upper, profile.upper, rtol=1e-6)
