@@ -82,7 +82,8 @@ def clean_hash(nasty_folder: Path) -> str:
 def answered(name: str, path: Path, *options: str) -> tuple[int, str]:
     """How ``check`` ends and what it prints; compared with the stored text, or stored."""
     code, output = invoke("check", path, *options)
-    answer = f"[{code}]\n{output.strip()}"
+    # which keys a protocol may have grows with the product
+    answer = re.sub(r"known keys: [^.]+\.", "known keys: (all of them).", f"[{code}]\n{output.strip()}")
     if WRITE:
         keep_text(name, answer)
     assert answer == kept_texts().get(name)
@@ -197,6 +198,7 @@ OPEN = {
     45: "patients of the training file in a validation file: no command applies a frozen model yet",
     46: "a single-arm validation cohort: no command applies a frozen model yet",
     58: "a gene of the criteria that the panel does not hold",
+    62: "a criterion on the time or the event itself: check does not refuse it yet",
 }
 
 

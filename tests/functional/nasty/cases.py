@@ -210,7 +210,7 @@ CASES: tuple[Case, ...] = (
         ("E-TIME-DATE",),
     ),
     Case(22, "22-missing", inputs.nothing, 3, ("E-FILE-MISSING",)),
-    Case(22, "22-directory", inputs.directory, 3, ("E-FILE-KIND",)),
+    Case(22, "22-directory", inputs.directory, 3, ("E-SOURCE-TABLE",)),
     Case(22, "22-pipe", inputs.pipe, 3, ("E-FILE-KIND",)),
     Case(22, "22-device", inputs.device, 3, ("E-FILE-PATH",)),
     Case(22, "22-dangling-link", inputs.dangling, 3, ("E-FILE-MISSING",)),
