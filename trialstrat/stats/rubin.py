@@ -97,9 +97,9 @@ def _check(value: Floats, within: Floats) -> None:
 
 def _degrees_of_freedom(share: float, m: int, complete: float) -> float:
     """Barnard and Rubin (1999), their equations 3 to 5; ``share`` of the variance is due to missing values."""
-    from_imputations = (m - 1) / share**2 if share > 0 else LARGE
+    from_imputations = min((m - 1) / max(share**2, 1e-300), LARGE)
     if not np.isfinite(complete):
-        return min(from_imputations, LARGE)
+        return from_imputations
     complete = max(complete, 1.0)
     observed = (complete + 1) / (complete + 3) * complete * (1 - share)
     return max(from_imputations * observed / (from_imputations + observed), 1.0)
