@@ -96,27 +96,13 @@ def adjusted_analysis(
         return Adjusted(
             table=None, estimates=(), findings=(Finding(code="W-PRIMARY-ADJUST", severity="warning", message=message),)
         )
-    coding = code_covariates(cohort, analysis.adjust_for)
-    rows = coding.known & np.any([comparison.rows for comparison in compared], axis=0)
-    design = np.column_stack([*(comparison.treated for comparison in compared), coding.values])
-    events, parameters = int(outcome.of_interest[rows].sum()), design.shape[1]
-    names = (*(comparison.treatment for comparison in compared), *coding.terms)
-    rest = {**shared, "n": int(rows.sum()), "events": events, "unit": "hazard ratio", "method": _method(cohort)}
-    needed = EVENTS_PER_PARAMETER * parameters
-    if events < max(needed, 1):
-        reason = f"{events} events for {parameters} parameters; at least {needed} are needed"
-        return Adjusted(table=None, estimates=tuple(_refused(pair, reason, rest) for pair in compared))
-    fit = cox(
-        outcome.time[rows],
-        outcome.of_interest[rows],
-        design[rows],
-        strata=None if cohort.strata is None else cohort.strata[rows],
-        entry=None if outcome.entry is None else outcome.entry[rows],
-        names=names,
-        level=analysis.level,
-    )
-    labels = (*(comparison.label for comparison in compared), *coding.labels)
-    note = f"Population: patients with known covariates ({outcome.population(rows)}). {_method(cohort)}."
+    model = adjusted_model(cohort, outcome, compared)
+    rest = {**shared, "n": int(model.rows.sum()), "events": model.events, "unit": "hazard ratio"}
+    rest["method"] = f"{adjusted_method(cohort)}, complete cases"
+    if model.fit is None:
+        return Adjusted(table=None, estimates=tuple(_refused(pair, model.reason, rest) for pair in compared))
+    fit, labels = model.fit, model.labels
+    note = f"Population: patients with known covariates ({outcome.population(model.rows)}). {rest['method']}."
     return Adjusted(
         table=_table(fit, labels, note),
         estimates=tuple(_estimate(fit, at, comparison, rest) for at, comparison in enumerate(compared)),
@@ -124,11 +110,51 @@ def adjusted_analysis(
     )
 
 
-def _method(cohort: Cohort) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AdjustedModel:
+    """One Cox model of all treatments (its first coefficients) and the covariates; ``fit`` is None with a ``reason``.
+
+    ``rows`` (n,) are the patients of the comparisons in whom every covariate is known.
+    """
+
+    fit: CoxFit | None
+    rows: Mask
+    events: int
+    labels: tuple[str, ...]
+    reason: str = ""
+
+
+def adjusted_model(cohort: Cohort, outcome: ShownOutcome, compared: Sequence[Comparison]) -> AdjustedModel:
+    """The model on the patients with known covariates, refused with too few events per parameter."""
+    if outcome.time is None:
+        raise ValueError("this endpoint is not a time")
+    coding = code_covariates(cohort, cohort.protocol.analysis.adjust_for)
+    rows = coding.known & np.any([comparison.rows for comparison in compared], axis=0)
+    design = np.column_stack([*(comparison.treated for comparison in compared), coding.values])
+    events, parameters = int(outcome.of_interest[rows].sum()), design.shape[1]
+    labels = (*(comparison.label for comparison in compared), *coding.labels)
+    needed = EVENTS_PER_PARAMETER * parameters
+    if events < max(needed, 1):
+        reason = f"{events} events for {parameters} parameters; at least {needed} are needed"
+        return AdjustedModel(fit=None, rows=rows, events=events, labels=labels, reason=reason)
+    fit = cox(
+        outcome.time[rows],
+        outcome.of_interest[rows],
+        design[rows],
+        strata=None if cohort.strata is None else cohort.strata[rows],
+        entry=None if outcome.entry is None else outcome.entry[rows],
+        names=(*(comparison.treatment for comparison in compared), *coding.terms),
+        level=cohort.protocol.analysis.level,
+    )
+    return AdjustedModel(fit=fit, rows=rows, events=events, labels=labels)
+
+
+def adjusted_method(cohort: Cohort) -> str:
+    """The model in words."""
     model = "Cox model" if cohort.strata is None else "Stratified Cox model"
     variables = {variable.column: variable.title for variable in cohort.protocol.variables}
     covariates = ", ".join(variables[name] for name in cohort.protocol.analysis.adjust_for)
-    return f"{model} adjusted for {covariates}; Efron ties, complete cases"
+    return f"{model} adjusted for {covariates}; Efron ties"
 
 
 def _name(comparison: Comparison) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,23 +23,34 @@ from trialstrat.subgroups.scales import Effect, EffectOptions, ScaleEffect
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+#: The level of a row for the patients in whom the variable is unknown.
+NOT_KNOWN = "not known"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Factor:
-    """A division of the patients into disjoint subgroups: ``code`` (n,) is -1 where the value is unknown."""
+    """A division of the patients into disjoint subgroups: ``code`` (n,) is -1 where the value is unknown.
+
+    ``cut`` is where a continuous variable is divided (codes 0 up to it, 1 above).
+    """
 
     variable: str
     label: str
     levels: tuple[str, ...]
     code: Ints
+    cut: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Block:
-    """A factor with the effects of its levels and the two interaction tests."""
+    """A factor with the effects of its levels and the two interaction tests.
+
+    ``unknown`` is the effect in the patients without a value: no level of the factor, and no part of its tests.
+    """
 
     factor: Factor
     effects: tuple[Effect, ...]
+    unknown: Effect | None
     relative: TestResult
     absolute: TestResult
 
@@ -61,15 +72,21 @@ def _factor(variable: Variable, cohort: Cohort) -> Factor | None:
         if not known.any():
             return None
         cut = float(np.median(values[known]))
-        code = np.where(known, values > cut, -1).astype(np.int64)
         unit = f" {variable.unit}" if variable.unit else ""
         levels = (f"at most {cut:.4g}{unit}", f"above {cut:.4g}{unit}")
     else:
-        code = np.where(known, values, -1).astype(np.int64)
+        cut = None
         levels = tuple(str(level) for level in column.cat.categories)
+    code = divide(values, cut)
     if len(np.unique(code[code >= 0])) < 2:
         return None
-    return Factor(variable=variable.column, label=variable.title, levels=levels, code=code)
+    return Factor(variable=variable.column, label=variable.title, levels=levels, code=code, cut=cut)
+
+
+def divide(values: Floats, cut: float | None) -> Ints:
+    """Codes (n,) of coded values: the levels as they are, numbers by their ``cut``; -1 where unknown."""
+    known = np.isfinite(values)
+    return np.where(known, values if cut is None else values > cut, -1).astype(np.int64)
 
 
 def subgroup_forest(
@@ -77,6 +94,7 @@ def subgroup_forest(
 ) -> StageResult:
     """Effects in all declared subgroups with one interaction test per factor and scale, and shrunken effects.
 
+    Patients in whom a variable is unknown are a population of their own, beside its levels, never one of them.
     A subgroup's own p says nothing about a difference between subgroups and is not given.
     """
     divisions = factors(cohort)
@@ -120,13 +138,15 @@ def _comparison(
         code = np.where(inside, factor.code, -1)
         present = np.unique(code[code >= 0])
         effects = tuple(effect_in(code == k) for k in present)
+        gaps = inside & (factor.code < 0)
         kept = Factor(
             variable=factor.variable,
             label=factor.label,
             levels=tuple(factor.levels[k] for k in present),
             code=code,
         )
-        blocks.append(_block(cohort, outcome, comparison, kept, effects, weighted=weights is not None))
+        block = _block(cohort, outcome, comparison, kept, effects, weighted=weights is not None)
+        blocks.append(replace(block, unknown=effect_in(gaps)) if gaps.any() else block)
     return _rows(comparison, overall, blocks, analysis.level)
 
 
@@ -145,7 +165,7 @@ def _block(
     else:
         relative = heterogeneity([effect.relative for effect in effects])
     absolute = heterogeneity([effect.absolute for effect in effects])
-    return _Block(factor=factor, effects=effects, relative=relative, absolute=absolute)
+    return _Block(factor=factor, effects=effects, unknown=None, relative=relative, absolute=absolute)
 
 
 def _shrunken(blocks: Sequence[_Block], scale_of: str, prior: float, level: float) -> list[list[tuple[Cell, ...]]]:
@@ -193,6 +213,9 @@ def _rows(comparison: Comparison, overall: Effect, blocks: Sequence[_Block], lev
                     relative[number][at], absolute[number][at], tests if at == 0 else (None, None),
                 )
             )  # fmt: skip
+        if block.unknown is not None:
+            names = (block.factor.variable, block.factor.label, NOT_KNOWN)
+            rows.append(_row(comparison, *names, block.unknown, none, none, (None, None)))
     return rows
 
 
@@ -260,7 +283,8 @@ def _table(outcome: ShownOutcome, rows: Sequence[tuple[Cell, ...]]) -> Table:
     note = (
         f"Population: {outcome.population()}. Continuous variables are cut at their median. One interaction test per "
         "variable and scale, not adjusted for the number of variables; shrunken: drawn towards the mean of the "
-        "variable's subgroups (one-way normal model)."
+        f"variable's subgroups (one-way normal model). {NOT_KNOWN.capitalize()}: patients without a value, a population "
+        "of their own that takes no part in the tests."
     )
     return Table(name="forest.rows", title="Declared subgroups", columns=columns, rows=tuple(rows), note=note)
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import ShownOutcome, shown_outcome
 from trialstrat.results import Finding, StageResult
-from trialstrat.stats.propensity import propensity, propensity_weights
-from trialstrat.subgroups.adjusted import code_covariates
 from trialstrat.subgroups.candidates import Candidates, candidates
 from trialstrat.subgroups.comparison import Comparison, comparisons, question_not_asked
 from trialstrat.subgroups.curve_study import continuous_markers, effect_curves
@@ -20,6 +18,7 @@ from trialstrat.subgroups.cutpoints import cutpoint_study
 from trialstrat.subgroups.forest import subgroup_forest
 from trialstrat.subgroups.scales import counts_by_arm
 from trialstrat.subgroups.screen import screen_markers
+from trialstrat.subgroups.weighting import comparison_weights
 
 Floats = NDArray[np.float64]
 
@@ -91,19 +90,8 @@ def _weights(cohort: Cohort, compared: Sequence[Comparison]) -> tuple[list[Float
     arms = cohort.protocol.arms
     if arms is None or arms.allocation != "observational":
         return [None] * len(compared), [""] * len(compared)
-    coding = code_covariates(cohort, arms.confounders)
-    out: list[Floats | None] = []
-    reasons: list[str] = []
-    for comparison in compared:
-        rows = comparison.rows & coding.known
-        model = propensity(comparison.treated[rows], coding.values[rows], names=coding.terms)
-        weights = np.zeros(cohort.n)
-        if model.status == "ok":
-            made = propensity_weights(model.score, comparison.treated[rows], estimand="overlap")
-            weights[rows] = made.weights
-        out.append(weights)
-        reasons.append("" if model.status == "ok" else model.reason)
-    return out, reasons
+    found = [comparison_weights(cohort, comparison) for comparison in compared]
+    return [weights for weights, _ in found], [reason for _, reason in found]
 
 
 def _partly(cohort: Cohort) -> list[Finding]:

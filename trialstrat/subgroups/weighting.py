@@ -85,6 +85,24 @@ def weighted_analysis(
     return Weighted(estimates=tuple(estimates), tables=tuple(tables), findings=tuple(findings))
 
 
+def comparison_weights(cohort: Cohort, comparison: Comparison) -> tuple[Floats | None, str]:
+    """Overlap weights (n,) of one comparison, 0 outside it and where a confounder is unknown; or None and why.
+
+    Without a reason there is nothing to weight: arms were randomised, or no confounders are declared.
+    """
+    arms = cohort.protocol.arms
+    if arms is None or arms.allocation == "randomised" or not arms.confounders:
+        return None, ""
+    coding = code_covariates(cohort, arms.confounders)
+    rows = comparison.rows & coding.known
+    model = propensity(comparison.treated[rows], coding.values[rows], names=coding.terms)
+    if model.status != "ok":
+        return None, model.reason
+    weights = np.zeros(cohort.n)
+    weights[rows] = propensity_weights(model.score, comparison.treated[rows], estimand="overlap").weights
+    return weights, ""
+
+
 def _lost(comparison: Comparison, lost: int, total: int) -> Finding:
     return Finding(
         code="W-PRIMARY-CONFOUNDER-MISSING",
@@ -117,7 +135,7 @@ def _options(cohort: Cohort, outcome: ShownOutcome) -> EffectOptions:
     )
 
 
-def _scales(outcome: ShownOutcome, found: Effect) -> list[tuple[str, str, ScaleEffect]]:
+def effect_scales(outcome: ShownOutcome, found: Effect) -> list[tuple[str, str, ScaleEffect]]:
     """What is reported of an effect: last part of the name, label, value."""
     until = said_horizon(outcome)
     if outcome.kind == "continuous":
@@ -150,7 +168,7 @@ def _refused(outcome: ShownOutcome, comparison: Comparison, reason: str, rest: M
             population=TARGET,
             **words,
         )
-        for stem, label, scale in _scales(outcome, empty)
+        for stem, label, scale in effect_scales(outcome, empty)
     ]
 
 
@@ -170,7 +188,7 @@ def _estimates(
         rest["events"] = found.events
     estimates = [
         scale.estimate(f"primary.weighted.{stem}.{comparison.pair}", f"Weighted {label}, {comparison.label}", **rest)
-        for stem, label, scale in _scales(outcome, found)
+        for stem, label, scale in effect_scales(outcome, found)
     ]
     ratio = found.relative
     if outcome.timed and ratio.ok:
