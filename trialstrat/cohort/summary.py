@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Cohort
+from trialstrat.cohort.missingness import gaps
 from trialstrat.results import Cell, Column, Estimate, Provenance, StageResult, Table
 
 _MISSING_COLUMNS = (
@@ -61,13 +62,8 @@ def cohort_result(cohort: Cohort) -> StageResult:
 def _missing_table(cohort: Cohort, events: int | None) -> Table:
     rows: list[tuple[Cell, ...]] = []
     groups: dict[str, NDArray[np.bool_]] = {"all": np.ones(cohort.n, dtype=bool), **_arms(cohort)}
-    for variable in cohort.protocol.variables:
-        absent = cohort.frame[variable.column].isna().to_numpy(dtype=bool)
-        rows += [(variable.column, variable.title, arm, *_counts(absent, mask)) for arm, mask in groups.items()]
-    if cohort.markers.shape[1]:
-        absent = np.asarray(cohort.markers.isna().to_numpy(dtype=bool).any(axis=1), dtype=bool)
-        title = f"Any of {cohort.markers.shape[1]} markers"
-        rows += [("markers", title, arm, *_counts(absent, mask)) for arm, mask in groups.items()]
+    for entry in gaps(cohort):
+        rows += [(entry.variable, entry.label, arm, *_counts(entry.absent, mask)) for arm, mask in groups.items()]
     counted = "" if events is None else f", {events} events"
     return Table(
         name="cohort.missing",

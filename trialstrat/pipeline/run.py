@@ -13,6 +13,7 @@ from trialstrat import store
 from trialstrat.cohort.build import cohort_result, read_cohort
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.describe import describe_cohort
+from trialstrat.cohort.missingness import missing_patterns
 from trialstrat.criteria.enrichment import enrich
 from trialstrat.criteria.frozen import HEAD, FoundRule, freeze, to_mapping
 from trialstrat.criteria.search_study import Written
@@ -145,6 +146,8 @@ def _analyse(
     progress.stage("describing the cohort")
     results.append(cohort_result(cohort))
     results.append(describe_cohort(cohort))
+    missing = missing_patterns(cohort)
+    results += [] if missing is None else [missing]
     progress.stage("primary analysis")
     results.append(primary_analysis(cohort))
     prognosis = prognostic_study(cohort)

@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 #: Tasks in the order of their child seeds. Append only: a new entry at the end changes no other task's numbers.
-TASKS = ("models", "enrichment", "subgroups", "benefit", "calibrate", "criteria", "design", "monitor", "markers")
+TASKS = (
+    "models",
+    "enrichment",
+    "subgroups",
+    "benefit",
+    "calibrate",
+    "criteria",
+    "design",
+    "monitor",
+    "markers",
+    "imputation",
+)
 
 
 def task_seeds(seed: int) -> dict[str, np.random.SeedSequence]:

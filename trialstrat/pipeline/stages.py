@@ -15,6 +15,7 @@ from trialstrat.pipeline.progress import Progress
 from trialstrat.pipeline.seeds import generator
 from trialstrat.results import StageResult
 from trialstrat.subgroups.benefit import benefit_study
+from trialstrat.subgroups.imputed import imputed_analysis
 from trialstrat.subgroups.marker_study import marker_study
 from trialstrat.subgroups.rule_study import rule_study
 
@@ -31,6 +32,11 @@ def _markers(cohort: Cohort, rng: np.random.Generator) -> Answer:
     return Answer(results=marker_study(cohort, rng=rng))
 
 
+def _imputed(cohort: Cohort, rng: np.random.Generator) -> Answer:
+    found = imputed_analysis(cohort, rng=rng)
+    return Answer(results=() if found is None else (found,))
+
+
 def _benefit(cohort: Cohort, rng: np.random.Generator) -> Answer:
     found = benefit_study(cohort, rng=rng)
     return Answer(results=() if found is None else (found,))
@@ -43,12 +49,13 @@ def _rules(cohort: Cohort, rng: np.random.Generator) -> Answer:
 
 #: By the name of their seed, in the order of the report.
 STAGES: Mapping[str, Callable[[Cohort, np.random.Generator], Answer]] = {
+    "imputation": _imputed,
     "markers": _markers,
     "benefit": _benefit,
     "subgroups": _rules,
 }
 #: The same, longest first, so that workers end together.
-_BY_COST: tuple[str, ...] = ("benefit", "markers", "subgroups")
+_BY_COST: tuple[str, ...] = ("benefit", "markers", "subgroups", "imputation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from trialstrat.protocol.base import Declared, Name, TimeUnit, Value
 from trialstrat.protocol.criteria_model import CriteriaPlan
 from trialstrat.protocol.features_model import Feature, GeneSymbols
+from trialstrat.protocol.missing_model import MissingData
 from trialstrat.protocol.source_model import Source
 
 VariableKind = Literal["continuous", "categorical", "ordinal"]
@@ -230,14 +231,6 @@ class MarkerBlock(Declared):
     role: Literal["prognostic", "predictive"] = "prognostic"
     unit: str = ""
     missing_limit: float = Field(default=0.5, ge=0, le=1)
-
-
-class MissingData(Declared):
-    """What is done about missing covariates: always inside the resampling folds."""
-
-    covariates: Literal["impute", "complete_cases"] = "impute"
-    indicator: bool = Field(default=False, description="Add a column that says that the value was missing.")
-    multiple_imputations: int = Field(default=0, ge=0, le=200)
 
 
 class Models(Declared):

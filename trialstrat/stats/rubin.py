@@ -131,11 +131,19 @@ def pool_wald(estimates: ArrayLike, covariances: ArrayLike, *, null_hypothesis: 
     if value.ndim != 2 or len(value) < 2 or within.shape != (*value.shape, value.shape[1]):
         raise InvalidInputError("pooling needs the estimates and covariances of at least two imputations")
     m, k = value.shape
-    words = {"null_hypothesis": null_hypothesis, "method": "Wald test pooled over imputations (Li, Raghunathan, Rubin)"}
+    method = "Wald test pooled over imputations (Li, Raghunathan, Rubin)"
     inside = within.mean(axis=0)
     if not (np.isfinite(value).all() and np.isfinite(inside).all()) or np.linalg.matrix_rank(inside) < k:
         reason = "the covariance of the effects cannot be inverted"
-        return TestResult(statistic=NAN, df=float(k), p=NAN, status="not_estimable", reason=reason, **words)
+        return TestResult(
+            statistic=NAN,
+            df=float(k),
+            p=NAN,
+            null_hypothesis=null_hypothesis,
+            method=method,
+            status="not_estimable",
+            reason=reason,
+        )
     mean = value.mean(axis=0)
     between = np.atleast_2d(np.cov(value, rowvar=False, ddof=1))
     increase = (1 + 1 / m) * float(np.trace(np.linalg.solve(inside, between))) / k
@@ -148,4 +156,4 @@ def pool_wald(estimates: ArrayLike, covariances: ArrayLike, *, null_hypothesis: 
     else:
         denominator = freedom * (1 + 1 / k) * (1 + 1 / increase) ** 2 / 2
     p = float(fdtrc(k, min(denominator, LARGE), statistic))
-    return TestResult(statistic=statistic, df=float(k), p=p, **words)
+    return TestResult(statistic=statistic, df=float(k), p=p, null_hypothesis=null_hypothesis, method=method)

@@ -283,8 +283,8 @@ def _table(outcome: ShownOutcome, rows: Sequence[tuple[Cell, ...]]) -> Table:
     note = (
         f"Population: {outcome.population()}. Continuous variables are cut at their median. One interaction test per "
         "variable and scale, not adjusted for the number of variables; shrunken: drawn towards the mean of the "
-        f"variable's subgroups (one-way normal model). {NOT_KNOWN.capitalize()}: patients without a value, a population "
-        "of their own that takes no part in the tests."
+        f"variable's subgroups (one-way normal model). {NOT_KNOWN.capitalize()}: patients without a value, a "
+        "population of their own that takes no part in the tests."
     )
     return Table(name="forest.rows", title="Declared subgroups", columns=columns, rows=tuple(rows), note=note)
 

@@ -80,11 +80,34 @@ def _primary(context: Context) -> str:
 
 def _missing(context: Context) -> str:
     declared = context.study.get("missing_data") or {}
-    if declared.get("covariates") == "complete_cases":
-        return "Patients with a missing covariate are left out of the models."
-    if declared.get("covariates") == "impute":
-        return "Missing covariates are imputed inside every resampling fold, never before the split."
-    return ""
+    texts = {
+        "complete_cases": "Patients with a missing covariate are left out of the models.",
+        "impute": "In the models missing covariates are imputed inside every resampling fold, never before the split.",
+    }
+    text = texts.get(str(declared.get("covariates")), "")
+    return f"{text} {_imputed(context)}".strip()
+
+
+def _imputed(context: Context) -> str:
+    """Multiple imputation as it was done; without it, that effects are those of complete cases."""
+    if context.record.stage("missing") is None:
+        return ""
+    number = context.record.fact("imputed", "imputations")
+    if not number:
+        return "Adjusted effects are those of patients with known covariates; nothing was imputed for them."
+    refused = context.record.fact("imputed", "refused")
+    if refused:
+        return f"Nothing was imputed for adjusted effects: {refused}."
+    arms = "each arm by itself" if context.record.fact("imputed", "apart") == "yes" else "all arms together"
+    return (
+        f"For adjusted, weighted and subgroup effects {number} copies were imputed by chained equations "
+        f"({context.record.fact('imputed', 'cycles')} cycles, {arms}: predictive mean matching for numbers, logistic "
+        "and multinomial regression for categories) with the outcome in the imputation model (for times the event and "
+        "the Nelson-Aalen cumulative hazard), and pooled by Rubin's rules with Barnard and Rubin's degrees of freedom. "
+        f"Imputed: {context.record.fact('imputed', 'variables')}. Values are taken to be missing at random given "
+        f"outcome, arm and {context.record.fact('imputed', 'predictors')}; if they are not, neither the imputed nor "
+        "the complete-case effects need be right."
+    )
 
 
 def _models(context: Context) -> str:

@@ -17,6 +17,7 @@ from trialstrat.report.sections import (
     heterogeneity,
     impact,
     methods,
+    missing_data,
     primary,
     provenance,
     risk_groups,
@@ -33,6 +34,7 @@ BY_STAGE: tuple[tuple[str, Builder], ...] = (
     ("baseline", baseline.build),
     ("primary", primary.build),
     ("prognostic", general.section("prognostic", "Factors and the outcome")),
+    ("missing", missing_data.build),
     ("models", risk_model.build),
     ("risk_groups", risk_groups.build),
     ("screen", heterogeneity.build),
@@ -44,7 +46,7 @@ BY_STAGE: tuple[tuple[str, Builder], ...] = (
     ("design", general.section("design", "Next trial")),
 )
 #: Stages that are told in the section of another stage.
-ELSEWHERE = ("protocol", "heterogeneity", "cutpoints", "curves", "forest")
+ELSEWHERE = ("protocol", "heterogeneity", "cutpoints", "curves", "forest", "imputed")
 CLOSING: tuple[Builder, ...] = (methods.build, checklists.build, provenance.build, glossary.build)
 
 
