@@ -15,7 +15,7 @@ from trialstrat.results import Cell, Estimate, Table
 Record = dict[str, Cell]
 
 #: Variables drawn; the others stand in the table of numbers.
-MOST_DRAWN = 8
+MOST_DRAWN = 5
 
 
 def build(context: Context) -> Section | None:
