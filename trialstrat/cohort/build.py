@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trialstrat.cohort.anonymity import capped_ages
 from trialstrat.cohort.cohort import Cohort, Everyone, Outcome
 from trialstrat.cohort.columns import as_text, column, is_missing, rows
 from trialstrat.cohort.derive import Derivation, derive
@@ -189,8 +190,9 @@ def _select(
     frame = rows(derived.among(typed.frame, keep), keep).set_axis(pd.Index(part.ids, name="id"), axis=0)
     markers = rows(typed.markers, keep).set_axis(frame.index, axis=0)
     outcomes = {name: _taken(entry.outcome, keep) for name, entry in typed.outcomes.items()}
+    frame, aged = capped_ages(protocol, frame)
     validated = validate_table(protocol, part, frame, markers, outcomes[protocol.estimand.endpoint])
-    findings = summarised((*findings, *validated.findings))
+    findings = summarised((*findings, *aged, *validated.findings))
     frame = frame.drop(columns=list(validated.dropped))
     arm = None if typed.arm is None else typed.arm[keep]
     strata = None if typed.strata is None else typed.strata[keep]

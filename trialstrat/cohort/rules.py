@@ -101,6 +101,14 @@ RULES: dict[str, Rule] = {
         ("W-ASSAY-UNKNOWN", "no gene panel or list of sequenced samples: every sample counts as assayed", "Add one"),
         ("I-ROWS-EMPTY", "without any value: ignored", ""),
         ("I-NORMALISED", "with text levels unified (blanks, Unicode form, case)", ""),
+        # privacy
+        (
+            "E-IDENTIFIER",
+            "hold direct identifiers",
+            "Remove the column, name it under privacy.drop:, or under privacy.allow: if it identifies nobody",
+        ),
+        ("I-IDENTIFIER-DROPPED", "columns taken out as privacy.drop: declares", ""),
+        ("I-AGE-CAPPED", "aged above 89 years: held as 90", ""),
         # ids and joins
         ("E-ID-UNDECLARED", "no patient id declared", "Declare id: (the column), or id: row"),
         ("E-ID-MISSING", "without a patient id", "Complete the ids or remove the rows"),

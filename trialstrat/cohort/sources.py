@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trialstrat.cohort.identifiers import guarded
 from trialstrat.cohort.ids import normalised
 from trialstrat.cohort.layout import PATIENT, by_patient
 from trialstrat.cohort.molecular import Molecular, PatientMatrix, PatientVariants, Records
@@ -91,6 +92,9 @@ class SourcesReader:
 
     def _read_table(self, source: Source) -> None:
         table = read_source(source, self.root, self._folders)
+        if source.layout != "markers":  # there the columns are patients, and the cells numbers
+            table, found = guarded(source, table, self.protocol.privacy)
+            self.findings += found
         if source.layout == "markers":
             source, table = source.model_copy(update={"id": PATIENT}), by_patient(table)
         if source.layout == "records":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from trialstrat.cohort.anonymity import anonymity_table
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.missingness import gaps
 from trialstrat.results import Cell, Column, Estimate, Provenance, StageResult, Table
@@ -39,6 +40,8 @@ def cohort_result(cohort: Cohort) -> StageResult:
             )
         )
     tables = [cohort.attrition, cohort.eligibility, _missing_table(cohort, events)]
+    anonymity = anonymity_table(cohort)
+    tables += [] if anonymity is None else [anonymity]
     if cohort.sources is not None:
         tables.append(cohort.sources)
     if cohort.derived is not None:

@@ -10,6 +10,7 @@ from trialstrat.protocol.base import Declared, Name, TimeUnit, Value
 from trialstrat.protocol.criteria_model import CriteriaPlan
 from trialstrat.protocol.features_model import Feature, GeneSymbols
 from trialstrat.protocol.missing_model import MissingData
+from trialstrat.protocol.privacy_model import Privacy
 from trialstrat.protocol.source_model import Source
 
 VariableKind = Literal["continuous", "categorical", "ordinal"]
@@ -361,6 +362,7 @@ class Protocol(Declared):
     criteria: CriteriaPlan = CriteriaPlan()
     analysis: Analysis = Analysis()
     disclosure: Disclosure = Disclosure()
+    privacy: Privacy = Privacy()
     limits: tuple[str, ...] = Field(default=(), description="Known limits of these data, shown on page one.")
     seed: int = Field(default=20260101, ge=0)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from trialstrat.report import format as fmt
 from trialstrat.report import tables
 from trialstrat.report.context import Context
 from trialstrat.report.page import Block, Section, TableView
+from trialstrat.report.sections.checklist_items import CONSORT, REMARK, TRIPOD, Item
 
 Answer = Callable[[Context], str]
 
@@ -20,13 +21,29 @@ def _estimand(key: str) -> Answer:
     return lambda context: str((context.study.get("estimand") or {}).get(key) or "")
 
 
-def _where(section: str, stage: str) -> Answer:
-    return lambda context: f"section {section}" if context.record.stage(stage) is not None else ""
+def _where(*places: tuple[str, str]) -> Answer:
+    """The sections, of those named, whose stage the run has."""
+
+    def answer(context: Context) -> str:
+        found = [section for stage, section in places if context.record.stage(stage) is not None]
+        word = "section" if len(found) == 1 else "sections"
+        return f"{word} {fmt.listing(found)}" if found else ""
+
+    return answer
 
 
-def _unknown(context: Context) -> str:
-    del context
-    return ""
+def _randomised_title(context: Context) -> str:
+    """The title, only of a randomised trial: item 1a asks that it says so."""
+    if context.study.get("allocation") != "randomised":
+        return ""
+    title = str(context.study.get("title") or "")
+    return title if "randomi" in title.lower() else ""
+
+
+def _protocol(context: Context) -> str:
+    version = context.study.get("version")
+    file = context.record.manifest.get("protocol_file")
+    return f"protocol version {version}{f', file {file}' if file else ''}; section Provenance" if version else ""
 
 
 def _allocation(context: Context) -> str:
@@ -38,20 +55,25 @@ def _allocation(context: Context) -> str:
     return known.get(str(context.study.get("allocation", "")), "")
 
 
-def _variables(key: str) -> Answer:
+def _variables(*keys: str) -> Answer:
     def answer(context: Context) -> str:
-        entries = context.study.get(key) or ()
+        entries = [entry for key in keys for entry in context.study.get(key) or ()]
         return fmt.listing([str(entry.get("label") or entry.get("column")) for entry in entries])
 
     return answer
 
 
-def _numbers(context: Context) -> str:
-    return context.population()
-
-
 def _limits(context: Context) -> str:
     return "page one, Beware" if context.study.get("limits") else ""
+
+
+def _data_cut(context: Context) -> str:
+    return f"data cut {context.study['data_cut']}" if context.study.get("data_cut") else ""
+
+
+def _strata(context: Context) -> str:
+    strata = context.record.fact("primary", "strata")
+    return f"stratified by {strata}" if strata and context.study.get("allocation") == "randomised" else ""
 
 
 def _follow_up(context: Context) -> str:
@@ -65,8 +87,16 @@ def _tuning(context: Context) -> str:
 
 
 def _missing(context: Context) -> str:
-    known = {"impute": "imputed inside the folds", "complete_cases": "complete cases"}
-    return known.get(str((context.study.get("missing_data") or {}).get("covariates")), "")
+    """How missing covariates were handled, in the models and in the effects; where the numbers are."""
+    known = {"impute": "in models imputed inside the folds", "complete_cases": "in models complete cases"}
+    parts = [known.get(str((context.study.get("missing_data") or {}).get("covariates")), "")]
+    number = context.record.fact("imputed", "imputations")
+    if number and not context.record.fact("imputed", "refused"):
+        parts.append(f"in effects {number} imputations pooled, beside complete cases")
+    elif context.record.stage("missing") is not None:
+        parts.append("in effects complete cases")
+    parts.append("section Missing data" if context.record.stage("missing") is not None else "")
+    return "; ".join(part for part in parts if part)
 
 
 def _endpoint(context: Context) -> str:
@@ -78,73 +108,55 @@ def _software(context: Context) -> str:
     return f"trialstrat {version}; section Provenance" if version else ""
 
 
-CONSORT: tuple[tuple[str, str, Answer], ...] = (
-    ("1a", "Title: identification of the study", _study("title")),
-    ("2", "Trial registration", _unknown),
-    ("3", "Protocol and statistical analysis plan", lambda c: f"protocol version {c.study.get('version')}"),
-    ("5", "Funding and conflicts of interest", _unknown),
-    ("7", "Objectives", _study("question")),
-    ("9", "Trial design and allocation", _allocation),
-    ("10", "Changes to the protocol", _unknown),
-    ("11", "Setting", _unknown),
-    ("12a", "Eligibility of participants", _where("Criteria", "criteria")),
-    ("13", "Interventions", _estimand("treatment")),
-    ("14", "Outcomes", _endpoint),
-    ("16a", "Sample size", _unknown),
-    ("17–19", "Sequence generation, concealment, implementation", _unknown),
-    ("20", "Blinding", _unknown),
-    ("21a", "Statistical methods", lambda c: "section Methods in words" if c.record.stages else ""),
-    ("21b", "Who is in each analysis", _estimand("population")),
-    ("21c", "Missing data", _missing),
-    ("22a", "Flow of participants", _where("Patients and flow", "cohort")),
-    ("23", "Recruitment and follow-up", _follow_up),
-    ("25", "Baseline data", _where("Baseline", "baseline")),
-    ("26", "Outcomes and estimation, with intervals", _where("Primary analysis", "primary")),
-    ("27", "Harms", _unknown),
-    ("28", "Ancillary analyses, declared or exploratory", lambda c: c.record.evidence),
-    ("30", "Limitations", _limits),
-)
-TRIPOD: tuple[tuple[str, str, Answer], ...] = (
-    ("1", "Title", _study("title")),
-    ("5", "Source of data and dates", lambda c: f"data cut {c.study['data_cut']}" if c.study.get("data_cut") else ""),
-    ("6", "Participants and eligibility", _where("Patients and flow", "cohort")),
-    ("7", "Data preparation", _where("Patients and flow", "cohort")),
-    ("8", "Outcome", _endpoint),
-    ("9", "Predictors: clinical", _variables("covariates")),
-    ("9", "Predictors: biomarkers", _variables("biomarkers")),
-    ("10", "Sample size and number of events", _numbers),
-    ("11", "Missing data", _missing),
-    ("12a", "How data were split and models tuned", _tuning),
-    ("12e", "Discrimination and calibration with intervals", _where("Risk model", "models")),
-    ("14", "Fairness across sex, age or race", _unknown),
-    ("18a", "Funding", _unknown),
-    ("18e", "Data sharing", _unknown),
-    ("18f", "Code and software", _software),
-    ("22", "Full model", _where("Risk model, coefficients", "models")),
-    ("23a", "Model performance", _where("Risk model", "models")),
-    ("26", "Limitations", _limits),
-    (
-        "27",
-        "Usability: what to do with missing or poor input",
-        lambda c: "criteria.yaml" if c.record.stage("criteria") else "",
-    ),
-)
-REMARK: tuple[tuple[str, str, Answer], ...] = (
-    ("1", "Markers, hypotheses", _study("question")),
-    ("2", "Patients and treatments", _estimand("population")),
-    ("4", "Specimens and their storage", _unknown),
-    ("5", "Assay methods", _unknown),
-    ("6", "Study design, follow-up", _follow_up),
-    ("7", "Endpoints", _endpoint),
-    ("8", "Variables initially examined", _variables("biomarkers")),
-    ("9", "Rationale of sample size", _unknown),
-    ("10", "Statistical methods, cut points, missing data", _missing),
-    ("12", "Flow of patients", _where("Patients and flow", "cohort")),
-    ("13", "Characteristics of patients", _where("Baseline", "baseline")),
-    ("15", "Marker and outcome, univariable", _unknown),
-    ("16", "Multivariable models with intervals", _where("Risk model", "models")),
-    ("19", "Interpretation and limits", _limits),
-)
+def _methods(context: Context) -> str:
+    return "section Methods in words" if context.record.stages else ""
+
+
+def _univariable(context: Context) -> str:
+    return "section Heterogeneity, screen" if context.record.stage("screen") is not None else ""
+
+
+def _unknown_input(context: Context) -> str:
+    return "criteria.yaml" if context.record.stage("criteria") else ""
+
+
+ANSWERS: Mapping[str, Answer] = {
+    "title": _study("title"),
+    "randomised_title": _randomised_title,
+    "summary": lambda context: "page one" if context.record.stage("primary") is not None else "",
+    "protocol": _protocol,
+    "question": _study("question"),
+    "allocation": _allocation,
+    "eligibility": _where(("cohort", "Patients and flow"), ("criteria", "Criteria")),
+    "treatment": _estimand("treatment"),
+    "population": _estimand("population"),
+    "endpoint": _endpoint,
+    "strata": _strata,
+    "methods": _methods,
+    "missing": _missing,
+    "additional": _where(("imputed", "Missing data"), ("screen", "Heterogeneity"), ("models", "Risk model")),
+    "flow": _where(("cohort", "Patients and flow")),
+    "follow_up": _follow_up,
+    "baseline": _where(("baseline", "Baseline"), ("missing", "Missing data")),
+    "primary": _where(("primary", "Primary analysis")),
+    "ancillary": lambda context: str(context.record.evidence),
+    "limits": _limits,
+    "sources": _where(("cohort", "Patients and flow")),
+    "data_cut": _data_cut,
+    "predictors": _variables("covariates", "biomarkers"),
+    "variables": _variables("covariates", "biomarkers"),
+    "numbers": lambda context: context.population(),
+    "tuning": _tuning,
+    "handling": _where(("models", "Methods in words")),
+    "performance": _where(("models", "Risk model")),
+    "output": _where(("models", "Risk model"), ("risk_groups", "Risk groups")),
+    "model": _where(("models", "Risk model, coefficients")),
+    "unknown_input": _unknown_input,
+    "software": _software,
+    "marker_values": _where(("curves", "Heterogeneity, effect curves"), ("cutpoints", "Heterogeneity, cut-points")),
+    "univariable": _univariable,
+    "multivariable": _where(("models", "Risk model")),
+}
 CHECKLISTS = (
     ("consort", "CONSORT 2025", CONSORT, ()),
     ("tripod", "TRIPOD+AI 2024", TRIPOD, ("models",)),
@@ -159,7 +171,7 @@ def build(context: Context) -> Section | None:
     for key, name, items, stages in CHECKLISTS:
         if stages and not any(context.record.stage(stage) for stage in stages):
             continue
-        answers = [answer(context) for _, _, answer in items]
+        answers = [ANSWERS[item[2]](context) if item[2] else "" for item in items]
         filled, total = filled + sum(bool(answer) for answer in answers), total + len(answers)
         blocks.append(_table(key, name, items, answers))
     lead = (
@@ -169,7 +181,7 @@ def build(context: Context) -> Section | None:
     return Section(key="checklists", title="Checklists", lead=lead, blocks=tuple(blocks))
 
 
-def _table(key: str, name: str, items: tuple[tuple[str, str, Answer], ...], answers: list[str]) -> TableView:
+def _table(key: str, name: str, items: Sequence[Item], answers: list[str]) -> TableView:
     rows = [
         tables.row(
             tables.text(number),
@@ -182,7 +194,7 @@ def _table(key: str, name: str, items: tuple[tuple[str, str, Answer], ...], answ
     done = sum(bool(answer) for answer in answers)
     return TableView(
         key=f"checklist-{key}",
-        caption=f"{name}: items this software can fill",
+        caption=f"{name}: every item, and where the run answers it",
         heads=tables.heads("Item", "What to report", "Where, or what"),
         rows=tuple(rows),
         folded=f"{name}: {done} of {len(answers)} items",

@@ -30,6 +30,9 @@ def build(context: Context) -> Section | None:
         blocks += [_figure(attrition, context), _attrition(attrition, context)]
     blocks += [view for view in (_eligibility(context), _sources(context), _features(context)) if view is not None]
     blocks += _missing(context)
+    anonymity = context.record.table("cohort.anonymity")
+    if anonymity is not None:
+        blocks.append(tables.view(anonymity, "anonymity", drop=("set",), folded=anonymity.title))
     blocks += general.findings(stage)
     lead = _lead(attrition, context)
     return Section(key="flow", title="Patients and flow", lead=lead, blocks=tuple(blocks))
