@@ -154,7 +154,7 @@ def shown_patterns(
     whole = sum(counts.values())
 
     def exposed() -> list[tuple[int, ...]] | None:
-        if 0 < whole - sum(shown.values()) < minimum:
+        if shown and 0 < whole - sum(shown.values()) < minimum:
             return list(shown)
         for at, total in totals.items():
             own = [pattern for pattern in shown if at in pattern]

@@ -53,15 +53,24 @@ class ShownOutcome:
         return (self.event == 1).astype(np.int64)
 
     def population(self, rows: NDArray[np.bool_] | None = None) -> str:
-        """``686 patients, 299 events`` of everybody or of ``rows``; counts below the minimum cell only as such."""
-        event = self.of_interest if rows is None else self.of_interest[rows]
-        counts = [(len(event), "patients")]
+        """``686 patients, 299 events`` of everybody or of ``rows``; numbers below the minimum cell only as such.
+
+        So that nobody subtracts, ``rows`` that leave out a few are said to be everybody less a few.
+        """
+        everybody = self.of_interest
+        event = everybody if rows is None else everybody[rows]
+        counts = [(len(event), len(everybody), "patients")]
         if self.kind != "continuous":
-            counts.append((int(event.sum()), "events"))
+            counts.append((int(event.sum()), int(everybody.sum()), "events"))
+        return ", ".join(self._said(count, whole, what) for count, whole, what in counts)
+
+    def _said(self, count: int, whole: int, what: str) -> str:
         hidden = range(1, self.minimum_cell)
-        return ", ".join(
-            f"fewer than {self.minimum_cell} {what}" if count in hidden else f"{count} {what}" for count, what in counts
-        )
+        if count in hidden:
+            return f"fewer than {self.minimum_cell} {what}"
+        if whole - count in hidden:
+            return f"{whole} {what} less fewer than {self.minimum_cell}"
+        return f"{count} {what}"
 
     @property
     def any_event(self) -> NDArray[np.int64]:

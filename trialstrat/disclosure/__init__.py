@@ -3,8 +3,9 @@
 Counts of patients from 1 to ``minimum_cell - 1`` are replaced by ``"<k"``, and other counts are withheld beside them
 until no hidden count can be computed from the published ones. Values derived from hidden counts are blanked, steps of
 survival curves are pooled until each stands for enough events, and estimates from too few patients or events are
-suppressed. Sums across tables (the same count printed in two stages) are covered where a table's relations say that a
-total is known; a count is otherwise protected within its own table.
+suppressed. Tables that are published together are protected together where they repeat a count by name (a level of a
+variable, patients without a value, by arm) or share a total that everybody knows; other sums across tables, and
+differences between two runs, are not looked at.
 
 References
 ----------
@@ -15,33 +16,43 @@ Clinical Trial Data, National Academies Press 2015, appendix B.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from trialstrat.disclosure.counts import WITHHELD, is_small, protect_counts
 from trialstrat.disclosure.curves import CURVE_HELPERS, is_marks, pool_marks, pool_steps, without_helpers
 from trialstrat.errors import InvalidInputError
-from trialstrat.results import NAN, Estimate, Finding, StageResult
+from trialstrat.results import NAN, Estimate, Finding, StageResult, Table
 
-__all__ = ["COUNT_UNITS", "CURVE_HELPERS", "WITHHELD", "protect"]
+__all__ = ["COUNT_UNITS", "CURVE_HELPERS", "WITHHELD", "protect", "protect_together"]
 
 #: Units of estimates whose value is itself a count of patients.
 COUNT_UNITS = frozenset({"patients", "events"})
+#: Estimates of everybody but those with an unknown covariate.
+NEARLY_WHOLE = ("primary.cox.adjusted_hazard_ratio.", "primary.weighted.")
 
 
 def protect(result: StageResult, minimum_cell: int) -> StageResult:
-    """The same result without any count of 1 to ``minimum_cell - 1`` patients, shown or computable within a table.
+    """One stage alone, see :func:`protect_together`."""
+    return protect_together([result], minimum_cell)[0]
+
+
+def protect_together(results: Sequence[StageResult], minimum_cell: int) -> list[StageResult]:
+    """The same results without any count of 1 to ``minimum_cell - 1`` patients, shown or computable.
 
     Parameters
     ----------
-    result
-        Tables are treated as their ``protection`` says. A ``curve`` table must hold ``at_risk`` and ``events_since``
-        (events since the row before), or, for censoring marks, ``count``; these helper columns are dropped.
+    results
+        Everything that will be published together: a count that stands in several tables is hidden in all or in none,
+        and patients left out of an analysis do not show as the difference of two sizes. Tables are treated as their
+        ``protection`` says. A ``curve`` table must hold ``at_risk`` and ``events_since`` (events since the row
+        before), or, for censoring marks, ``count``; these helper columns are dropped.
     minimum_cell
         Smallest count that may be shown; 1 shows everything (only the helper columns go).
 
     Returns
     -------
-    StageResult
+    list of StageResult
         Protected tables carry ``protection="none"``: there is nothing left to do, a second call changes nothing.
 
     Raises
@@ -54,26 +65,58 @@ def protect(result: StageResult, minimum_cell: int) -> StageResult:
     if minimum_cell < 1:
         raise InvalidInputError(f"the minimum cell must be 1 or more, not {minimum_cell}")
     if minimum_cell == 1:
-        return replace(result, tables=tuple(without_helpers(table) for table in result.tables))
-    curves = {
-        table.name: pool_steps(table, minimum_cell)
-        for table in result.tables
-        if table.protection == "curve" and not is_marks(table)
+        return [replace(result, tables=tuple(without_helpers(table) for table in result.tables)) for result in results]
+    counted = [table for result in results for table in result.tables if table.protection == "counts"]
+    done = iter(protect_counts(counted, minimum_cell))
+    wholes = _wholes(results)
+    return [
+        replace(
+            result,
+            tables=tuple(
+                next(done) if table.protection == "counts" else _drawn(result, table, minimum_cell)
+                for table in result.tables
+            ),
+            estimates=tuple(
+                _protect_estimate(_without_difference(entry, wholes, minimum_cell), minimum_cell)
+                for entry in result.estimates
+            ),
+            findings=tuple(_protect_finding(finding, minimum_cell) for finding in result.findings),
+        )
+        for result in results
+    ]
+
+
+def _drawn(result: StageResult, table: Table, minimum: int) -> Table:
+    """A curve or its censoring marks, pooled; other tables as they are."""
+    if table.protection != "curve":
+        return table
+    if not is_marks(table):
+        return pool_steps(table, minimum)
+    curve = next((entry for entry in result.tables if entry.name == f"{table.name.rpartition('.')[0]}.km"), None)
+    pooled = None if curve is None else pool_steps(curve, minimum) if curve.protection == "curve" else curve
+    return pool_marks(table, pooled, minimum)
+
+
+def _wholes(results: Sequence[StageResult]) -> set[tuple[int, int]]:
+    """Patients and events of everybody and of pairs of arms: what analyses of complete cases fall short of."""
+    found = {
+        (entry.n, entry.events)
+        for result in results
+        for entry in result.estimates
+        if entry.name.startswith(("primary.cox.hazard_ratio.", "cohort.events", "primary.logrank.p"))
+        and entry.n is not None
+        and entry.events is not None
     }
-    tables = []
-    for table in result.tables:
-        if table.protection == "counts":
-            tables.append(protect_counts(table, minimum_cell))
-        elif table.protection == "curve" and is_marks(table):
-            tables.append(pool_marks(table, curves.get(f"{table.name.rpartition('.')[0]}.km"), minimum_cell))
-        else:
-            tables.append(curves.get(table.name, table))
-    return replace(
-        result,
-        tables=tuple(tables),
-        estimates=tuple(_protect_estimate(estimate, minimum_cell) for estimate in result.estimates),
-        findings=tuple(_protect_finding(finding, minimum_cell) for finding in result.findings),
-    )
+    return {(int(n), int(events)) for n, events in found}
+
+
+def _without_difference(estimate: Estimate, wholes: set[tuple[int, int]], minimum: int) -> Estimate:
+    """An estimate of nearly everybody without its own size: the few left out would be its difference to the whole."""
+    if not estimate.name.startswith(NEARLY_WHOLE) or estimate.n is None:
+        return estimate
+    few = any(0 < n - estimate.n < minimum for n, _ in wholes)
+    lost = estimate.events is not None and any(0 < events - estimate.events < minimum for _, events in wholes)
+    return replace(estimate, n=None if few else estimate.n, events=None if few or lost else estimate.events)
 
 
 def _protect_estimate(estimate: Estimate, minimum: int) -> Estimate:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from trialstrat.disclosure.cells import is_small
@@ -20,17 +20,40 @@ MOST_TRIED = 24
 COORDINATES = frozenset({"time", "low", "high", "threshold"})
 
 
-def protect_counts(table: Table, minimum: int) -> Table:
-    """A table without counts of 1 to ``minimum - 1``, shown or computable, and without what was derived from them."""
-    counts = read_counts(table, minimum)
-    small = [cell for cell, value in enumerate(counts.values) if is_small(value, minimum)]
-    if not small:
-        return replace(table, protection="none")
+def protect_counts(tables: Sequence[Table], minimum: int) -> list[Table]:
+    """Tables without counts of 1 to ``minimum - 1``, shown or computable, and without what was derived from them.
+
+    What is hidden in one of the tables is hidden in all that hold the same count, and is not computable in any.
+    """
+    systems = [read_counts(table, minimum) for table in tables]
+    places = Counter(name for counts in systems for name in set().union(*counts.meaning.values()))
+    shared = {name for name, count in places.items() if count > 1}
+    secret: set[Hashable] = set()
+    while True:
+        before = len(secret)
+        for counts in systems:
+            _hide(counts, secret)
+            secret |= {name for cell in counts.hidden for name in counts.meaning.get(cell, ())} & shared
+        if len(secret) == before:
+            break
+    return [
+        _write(counts) if counts.hidden else replace(table, protection="none")
+        for counts, table in zip(systems, tables, strict=True)
+    ]
+
+
+def _hide(counts: Counts, secret: set[Hashable]) -> None:
+    """Hide small counts and those hidden in other tables, and what would give them away."""
+    told = {cell for cell, names in counts.meaning.items() if names & secret} - counts.forced
+    small = {cell for cell, value in enumerate(counts.values) if is_small(value, counts.minimum)} - set(counts.hidden)
+    if not told and not small:
+        return
+    counts.forced |= told
     # "<2" can only be 1: there the mark must not say that the count is small
-    counts.hidden.update(dict.fromkeys(small, minimum > 2))
+    counts.hidden.update({cell: cell in small and counts.minimum > 2 for cell in sorted(small)})
+    counts.hidden.update({cell: False for cell in sorted(told) if cell not in counts.hidden})
     for component in _components(counts):
         _close(counts, component)
-    return _write(counts)
 
 
 def feasible_range(
@@ -132,14 +155,18 @@ def _cost(counts: Counts, cell: int) -> tuple[int, bool, int, int]:
 
 
 def _first_exposed(counts: Counts, component: list[int], relations: list[Relation], safe: set[int]) -> int | None:
-    """The first small count whose possible values span less than its mark leaves open.
+    """The first small count (or count hidden elsewhere) whose possible values span less than its mark leaves open.
 
     Larger counts that are withheld beside it may be computable to any degree, as long as the small one is not. Cells
     found to have room are added to ``safe`` and not looked at again.
     """
     if not relations:
         return None
-    small = {cell for cell in component if cell in counts.hidden and is_small(counts.values[cell], counts.minimum)}
+    small = {
+        cell
+        for cell in component
+        if cell in counts.hidden and (is_small(counts.values[cell], counts.minimum) or cell in counts.forced)
+    }
     for relation in relations:  # one unknown in a sum needs no programme
         unknown = [cell for cell in relation.cells if cell in counts.hidden]
         if relation.equality and len(unknown) == 1 and unknown[0] in small:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from trialstrat.disclosure.cells import as_number, has_column, is_small, rows_by, text_keys
@@ -54,7 +54,8 @@ class Relation:
 class Counts:
     """Every count of a table once, where it stands, the relations between them, and what is hidden so far.
 
-    ``hidden`` maps a cell to whether its mark says that it is small (``<k``) or nothing at all (withheld).
+    ``hidden`` maps a cell to whether its mark says that it is small (``<k``) or nothing at all (withheld). ``meaning``
+    says what a cell counts where other tables may hold the same count; ``forced`` are cells hidden there.
     """
 
     table: Table
@@ -65,6 +66,8 @@ class Counts:
     at: dict[tuple[int, str], int] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)
     hidden: dict[int, bool] = field(default_factory=dict)
+    meaning: dict[int, set[Hashable]] = field(default_factory=dict)
+    forced: set[int] = field(default_factory=set)
 
     def cells(self, rows: Iterable[int], *keys: str) -> list[int | None]:
         """Cells of these rows and columns, None where there is no count."""
@@ -108,8 +111,11 @@ def read_counts(table: Table, minimum: int) -> Counts:
                 counts.reluctance.append(RELUCTANCE.get(key, 0))
             counts.places[cell].append((row, col))
             counts.at[row, key] = cell
+            if (meant := meaning(record, key)) is not None:
+                counts.meaning.setdefault(cell, set()).add((meant, int(value)))
     _relate_rows(counts)
     _relate_arms(counts)
+    _relate_outcomes(counts)
     _relate_levels(counts)
     _relate_groups(counts)
     _relate_followed(counts)
@@ -123,6 +129,26 @@ def _identity(table: Table, row: int, key: str, record: dict[str, Cell]) -> Hash
     if has_column(table, "before", "remaining") and key in ("before", "remaining"):
         return "after step", row + (key == "remaining")
     return row, key
+
+
+def meaning(record: Mapping[str, Cell], key: str) -> Hashable | None:
+    """What a count of a variable's level, or of patients without a value, is called in every table that has it.
+
+    None for counts that no other table repeats. The number itself belongs to the name: analyses of other patients
+    hold other numbers.
+    """
+    variable, level = record.get("variable"), record.get("level")
+    if variable in (None, "all"):
+        return None
+    if key == "missing" and record.get("outcome", "all") == "all":
+        return variable, None, record.get("arm", "all")
+    if key == "count" and "arm" in record:
+        return variable, level, record["arm"]
+    if key in ("n", "n_control", "n_treated") and "comparison" in record and "n_control" in record:
+        treated, _, control = str(record["comparison"]).partition("_vs_")
+        arm = {"n": "all", "n_control": control, "n_treated": treated}[key]
+        return variable, None if level == "not known" else level, arm
+    return None
 
 
 def _relate_rows(counts: Counts) -> None:
@@ -160,6 +186,18 @@ def _relate_arms(counts: Counts) -> None:
             if len(everybody) == 1:
                 parts = counts.cells([row for row in rows if arm[row] != "all"], key)
                 counts.relate(counts.cells(everybody, key), parts, 0)
+
+
+def _relate_outcomes(counts: Counts) -> None:
+    """All patients are those with and those without the event."""
+    if not has_column(counts.table, "variable", "outcome"):
+        return
+    outcome = counts.table.column("outcome")
+    for rows in rows_by(counts.table, "variable").values():
+        everybody = [row for row in rows if outcome[row] == "all"]
+        for key in patient_columns(counts.table):
+            parts = counts.cells([row for row in rows if outcome[row] != "all"], key)
+            counts.relate(counts.cells(everybody, key), parts, 0)
 
 
 def _relate_levels(counts: Counts) -> None:

@@ -17,7 +17,7 @@ from trialstrat.cohort.missingness import missing_patterns
 from trialstrat.criteria.enrichment import enrich
 from trialstrat.criteria.frozen import HEAD, FoundRule, freeze, to_mapping
 from trialstrat.criteria.search_study import Written
-from trialstrat.disclosure import protect
+from trialstrat.disclosure import protect_together
 from trialstrat.models.study import ModelStudy, run_models
 from trialstrat.pipeline.criteria import criteria_stages
 from trialstrat.pipeline.found_rules import prognostic_rule
@@ -177,7 +177,7 @@ def _analyse(
     results += criteria_stages(cohort, file_rules, tuple(rules), rng=generator(seeds["criteria"]), jobs=options.jobs)
     frozen = freeze(cohort.protocol, tuple(rules))
     files[store.CRITERIA] = store.yaml_text(to_mapping(frozen), HEAD).encode()
-    stages = {result.stage: protect(result, minimum) for result in results}
+    stages = {result.stage: result for result in protect_together(results, minimum)}
     return stages, files
 
 
