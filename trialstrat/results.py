@@ -176,7 +176,7 @@ class Finding:
             word = "line" if len(self.lines) == 1 and not more else "lines"
             lines = f" ({word} {shown}{more})"
         body = f"{self.code} {where}{count}{self.message}{lines}".rstrip(".")
-        return f"{body}. {self.remedy}".rstrip()
+        return f"{body}{'' if body.endswith('?') else '.'} {self.remedy}".rstrip()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe form."""
