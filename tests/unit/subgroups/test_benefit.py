@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.helpers.synthetic import cohort, trial
 from trialstrat.cohort.cohort import Cohort
+from trialstrat.protocol.model import Variable
 from trialstrat.subgroups.benefit import benefit_study
 from trialstrat.subgroups.benefit_evaluation import judge, targeting_curve
 from trialstrat.subgroups.benefit_scores import doubly_robust, ridge, scores_from
@@ -106,6 +108,18 @@ def test_same_seed_same_result() -> None:
     assert one is not None
     assert two is not None
     assert one.to_dict() == two.to_dict()
+
+
+def test_a_level_that_an_inner_part_lacks_is_no_column_of_it() -> None:
+    study = quick(cohort(trial(n=300, seed=5)))
+    rare = np.full(300, "common", dtype=object)
+    rare[10] = "rare"  # every training part that has it has an inner part without
+    declared = Variable(column="rare", kind="categorical", levels=("common", "rare"))
+    protocol = study.protocol.model_copy(update={"covariates": (*study.protocol.covariates, declared)})
+    frame = study.frame.assign(rare=pd.Categorical(rare, categories=["common", "rare"]))
+    result = benefit_study(replace(study, protocol=protocol, frame=frame), rng=np.random.default_rng(2))
+    assert result is not None
+    assert "cox" in set(result.table("benefit.scores").column("learner"))
 
 
 @pytest.mark.parametrize("kind", ["binary", "continuous"])
