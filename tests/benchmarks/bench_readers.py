@@ -148,9 +148,7 @@ def measured(work, path):
 
 
 def main():
-    genes, samples, variants, patients = (
-        int(entry) for entry in sys.argv[1:] or (20_000, 2_000, 1_000_000, 1_000_000)
-    )
+    genes, samples, variants, patients = (int(entry) for entry in sys.argv[1:] or (20_000, 2_000, 1_000_000, 1_000_000))
     with tempfile.TemporaryDirectory() as folder:
         matrix, mutations = Path(folder) / "e.tsv", Path(folder) / "m.maf"
         write_matrix(matrix, genes, samples)

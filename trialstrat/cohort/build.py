@@ -48,6 +48,7 @@ class _Typed:
     arm: NDArray[np.object_] | None
     strata: NDArray[np.object_] | None
     groups: NDArray[np.object_] | None
+    batch: NDArray[np.object_] | None
     frame: pd.DataFrame
     markers: pd.DataFrame
     findings: tuple[Finding, ...]
@@ -136,20 +137,28 @@ def _type(protocol: Protocol, joined: Joined) -> _Typed:
         findings += variable_findings
     markers, marker_findings = _markers(protocol, joined)
     findings += marker_findings
-    group = protocol.models.group_by
-    groups: NDArray[np.object_] | None = None
-    if group is not None and group in present:
-        groups = as_text(column(joined.frame, group)).to_numpy(dtype=object)
-        findings += joined.rows("E-GROUP-MISSING", group, is_missing(column(joined.frame, group)))
+    groups, found = _labels(joined, protocol.models.group_by, "E-GROUP-MISSING")
+    effects = protocol.batch_effects
+    batch, lost = _labels(joined, None if effects is None else effects.column, "E-BATCH-MISSING")
+    findings += [*found, *lost]
     return _Typed(
         outcomes=outcomes,
         arm=arm,
         strata=strata,
         groups=groups,
+        batch=batch,
         frame=pd.DataFrame(columns, index=joined.frame.index),
         markers=markers,
         findings=tuple(findings),
     )
+
+
+def _labels(joined: Joined, name: str | None, missing: str) -> tuple[NDArray[np.object_] | None, tuple[Finding, ...]]:
+    """The texts of a column that must be complete; None where none is declared or it is absent."""
+    if name is None or name not in joined.frame.columns:
+        return None, ()
+    series = column(joined.frame, name)
+    return as_text(series).to_numpy(dtype=object), joined.rows(missing, name, is_missing(series))
 
 
 def _markers(protocol: Protocol, joined: Joined) -> tuple[pd.DataFrame, list[Finding]]:
@@ -211,6 +220,7 @@ def _select(
         groups=None if typed.groups is None else typed.groups[keep],
         sources=sources,
         derived=derived.table(keep),
+        batch=None if typed.batch is None else typed.batch[keep],
         signatures={
             name: rows(parts, keep).set_axis(frame.index, axis=0)
             for name, parts in derived.learned.items()

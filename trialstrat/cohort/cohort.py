@@ -41,9 +41,9 @@ class Cohort:
     ``pandas.Categorical`` (declared level order) otherwise. ``arm`` (n,) holds arm *names* as objects, None without
     arms. ``strata`` (n,) combined randomisation stratum labels or None. ``markers``: wide block of numeric markers
     (n x p, same index), empty without marker blocks. ``attrition`` has one row per step, n = 0 steps included;
-    ``sources`` has one row per file, ``derived`` one per derived feature with its rule. ``signatures`` are the gene
-    values (n, genes) of features that are learned on training rows. Columns that carry nothing are absent from
-    ``frame`` and from ``protocol``.
+    ``sources`` has one row per file, ``derived`` one per derived feature with its rule. ``batch`` (n,) are the labels
+    of declared batches, ``signatures`` the gene values (n, genes) of features that are learned on training rows.
+    Columns that carry nothing are absent from ``frame`` and from ``protocol``.
     """
 
     protocol: Protocol
@@ -59,6 +59,7 @@ class Cohort:
     groups: NDArray[np.object_] | None = None
     sources: Table | None = None
     derived: Table | None = None
+    batch: NDArray[np.object_] | None = None
     signatures: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     everyone: Everyone | None = None
 

@@ -27,6 +27,7 @@ def role_columns(protocol: Protocol) -> list[str]:
         names += endpoint_columns(endpoint)
     names += [variable.column for variable in protocol.variables]
     names += [*protocol.analysis.adjust_for, *([protocol.models.group_by] if protocol.models.group_by else [])]
+    names += [protocol.batch_effects.column] if protocol.batch_effects is not None else []
     return list(dict.fromkeys(names))
 
 

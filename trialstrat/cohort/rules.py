@@ -195,6 +195,7 @@ RULES: dict[str, Rule] = {
         ("E-LEVEL-MIXED", "with text in a column of numbers", "Declare levels: or missing: codes"),
         ("E-MISSING-LIMIT", "without a value, more than accepted", "Remove the column or raise missing_limit:"),
         ("E-STRATUM-MISSING", "without a randomisation stratum", "Complete the stratum"),
+        ("E-BATCH-MISSING", "without a batch", "Complete the column or remove batch_effects:"),
         ("E-GROUP-MISSING", "without a group for the folds", "Complete the column or remove models.group_by"),
         (
             "W-CODE-UNDECLARED",

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trialstrat.cohort.anonymity import anonymity_table
+from trialstrat.cohort.batches import batch_tables
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.missingness import gaps
 from trialstrat.results import Cell, Column, Estimate, Provenance, StageResult, Table
@@ -46,6 +47,7 @@ def cohort_result(cohort: Cohort) -> StageResult:
         tables.append(cohort.sources)
     if cohort.derived is not None:
         tables.append(cohort.derived)
+    tables += batch_tables(cohort)
     return StageResult(
         stage="cohort",
         estimates=tuple(estimates),

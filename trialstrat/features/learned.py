@@ -24,6 +24,15 @@ class Part:
     scale: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPart:
+    """What a marker's value in one batch becomes: ``value * multiply + add``, learned on training rows."""
+
+    batch: str
+    multiply: float
+    add: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Beside:
     """What belongs to the patients of a frame without being a column of it.
@@ -77,3 +86,22 @@ def score(parts: Sequence[Part], genes: pd.DataFrame) -> NDArray[np.float64]:
     known = ~np.isnan(scaled)
     held = known.sum(axis=1)
     return np.where(held > 0, np.where(known, scaled, 0.0).sum(axis=1) / np.maximum(held, 1), np.nan)
+
+
+def corrected(
+    parts: Sequence[BatchPart], values: NDArray[np.float64], batch: NDArray[np.object_] | None
+) -> NDArray[np.float64]:
+    """(n,) values of a marker with the learned correction of each batch; other batches stay as they are.
+
+    Raises
+    ------
+    InvalidInputError
+        The batches are not known.
+    """
+    if batch is None:
+        raise InvalidInputError("the model corrects for batch: the batch of each patient is needed")
+    out = values.copy()
+    for part in parts:
+        mine = np.array([str(label) == part.batch for label in batch], dtype=bool)
+        out[mine] = values[mine] * part.multiply + part.add
+    return out

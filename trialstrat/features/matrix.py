@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trialstrat.errors import InvalidInputError
-from trialstrat.features.learned import Beside, learned_parts, score
+from trialstrat.features.learned import BatchPart, Beside, learned_parts, score
 from trialstrat.features.screening import score_statistics, strongest
 from trialstrat.features.spec import EncodedTable, FeatureSpec, Imputer, VariableSpec, encode
 from trialstrat.protocol.model import FeatureSet, Protocol, Variable
+from trialstrat.stats.batch import LocationScale, fit_location_scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,6 +197,9 @@ def _screened(
     """The markers that pass the filter, learned on training rows: missing share, variation, score statistic."""
     names = [str(name) for name in cohort.markers.columns]
     values = cohort.markers.to_numpy(dtype=np.float64)[rows]
+    fitted = _batches(cohort, values, rows)
+    if fitted is not None and cohort.batch is not None:
+        values = fitted.apply(values, cohort.batch[rows])
     missing = np.isnan(values)
     limit = min((block.missing_limit for block in cohort.protocol.marker_blocks), default=0.5)
     share = missing.mean(axis=0)
@@ -213,9 +217,33 @@ def _screened(
     chosen = strongest(score_statistics(filled, time, event), kept_names, cohort.protocol.models.screen_to)
     position = {name: j for j, name in enumerate(kept_names)}
     specs = [
-        VariableSpec(column=name, label=name, coding="marker", fill=float(fills[position[name]])) for name in chosen
+        VariableSpec(
+            column=name,
+            label=name,
+            coding="marker",
+            fill=float(fills[position[name]]),
+            batches=_batch_parts(fitted, int(at[position[name]])),
+        )
+        for name in chosen
     ]
     return specs, [values[:, position[name]] for name in chosen], lost
+
+
+def _batches(cohort: Cohort, values: NDArray[np.float64], rows: NDArray[np.intp]) -> LocationScale | None:
+    """The correction learned on training rows; None where none is declared."""
+    effects = cohort.protocol.batch_effects
+    if effects is None or effects.correct == "none" or cohort.batch is None:
+        return None
+    return fit_location_scale(values, cohort.batch[rows])
+
+
+def _batch_parts(fitted: LocationScale | None, at: int) -> tuple[BatchPart, ...]:
+    if fitted is None:
+        return ()
+    return tuple(
+        BatchPart(batch=name, multiply=float(fitted.multiply[row, at]), add=float(fitted.add[row, at]))
+        for row, name in enumerate(fitted.batches)
+    )
 
 
 def _imputers(spec: FeatureSpec, table: EncodedTable, numbers: list[NDArray[np.float64]]) -> dict[str, Imputer]:
@@ -258,4 +286,7 @@ def build(cohort: Cohort, spec: FeatureSpec, rows: NDArray[np.intp] | slice = sl
 
 def _beside(cohort: Cohort, rows: NDArray[np.intp] | slice) -> Beside:
     """What goes with some rows of a cohort and is no column of it."""
-    return Beside(signatures={name: genes.iloc[rows] for name, genes in cohort.signatures.items()})
+    return Beside(
+        signatures={name: genes.iloc[rows] for name, genes in cohort.signatures.items()},
+        batch=None if cohort.batch is None else cohort.batch[rows],
+    )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trialstrat.errors import InvalidInputError
-from trialstrat.features.learned import Beside, Part, score
+from trialstrat.features.learned import BatchPart, Beside, Part, corrected, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ class VariableSpec:
 
     ``fill`` is the training median (continuous, ordinal position, marker) or the position of the most frequent level.
     ``indicator`` adds a column that is 1 where the value was missing; ``parts`` are the genes of a learned signature,
-    whose values are then computed from them.
+    whose values are then computed from them; ``batches`` corrects a marker for its batch.
     """
 
     column: str
@@ -39,6 +39,7 @@ class VariableSpec:
     fill: float = 0.0
     indicator: bool = False
     parts: tuple[Part, ...] = ()
+    batches: tuple[BatchPart, ...] = ()
 
     def names(self) -> list[str]:
         """Names of the encoded columns."""
@@ -139,7 +140,8 @@ class FeatureSpec:
     ) -> NDArray[np.float64]:
         if variable.parts:
             return score(variable.parts, beside.genes(variable.column))
-        return variable.numbers(self._column(variable.column, frame, markers))
+        numbers = variable.numbers(self._column(variable.column, frame, markers))
+        return corrected(variable.batches, numbers, beside.batch) if variable.batches else numbers
 
     @staticmethod
     def _column(name: str, frame: pd.DataFrame, markers: pd.DataFrame | None) -> Any:
@@ -168,7 +170,8 @@ class FeatureSpec:
 
 def _variable(entry: Mapping[str, Any]) -> VariableSpec:
     parts = tuple(Part(**part) for part in entry.get("parts", ()))
-    return VariableSpec(**{**entry, "levels": tuple(entry["levels"]), "parts": parts})
+    batches = tuple(BatchPart(**part) for part in entry.get("batches", ()))
+    return VariableSpec(**{**entry, "levels": tuple(entry["levels"]), "parts": parts, "batches": batches})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

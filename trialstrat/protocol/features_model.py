@@ -20,6 +20,17 @@ class GeneSymbols(Declared):
     resolve: dict[str, str] = Field(default_factory=dict, description="What an ambiguous symbol means in these data.")
 
 
+class BatchEffects(Declared):
+    """Batches of the marker blocks: always shown, corrected only when declared, and then inside resampling.
+
+    location_scale: location and scale of each batch by empirical Bayes, learned on training rows (ComBat). A batch
+    that is not among the training rows stays as it is. Signatures and single genes are not corrected.
+    """
+
+    column: str = Field(description="Column with the batch, plate or site of the molecular data.")
+    correct: Literal["none", "location_scale"] = "none"
+
+
 class Derived(Declared):
     """What every feature has. Its name is a column like any other; ``label`` is how people read it."""
 

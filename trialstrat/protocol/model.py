@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from trialstrat.protocol.base import Declared, Name, TimeUnit, Value
 from trialstrat.protocol.criteria_model import CriteriaPlan
-from trialstrat.protocol.features_model import Feature, GeneSymbols
+from trialstrat.protocol.features_model import BatchEffects, Feature, GeneSymbols
 from trialstrat.protocol.missing_model import MissingData
 from trialstrat.protocol.privacy_model import Privacy
 from trialstrat.protocol.source_model import Source
@@ -347,6 +347,7 @@ class Protocol(Declared):
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     gene_symbols: GeneSymbols = GeneSymbols()
     features: tuple[Feature, ...] = Field(default=(), description="Columns derived from the sources.")
+    batch_effects: BatchEffects | None = None
     arms: Arms | None = None
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
     estimand: Estimand

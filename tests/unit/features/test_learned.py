@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.helpers.cohorts import GBSG2_PROTOCOL, build_cohort, protocol
+from trialstrat.cohort.batches import batch_tables
 from trialstrat.cohort.derive_matrix import standardised_mean
 from trialstrat.errors import InvalidInputError
 from trialstrat.features import Beside, FeatureSpec, build, choose_feature_sets, fit_spec
@@ -61,3 +62,70 @@ def test_a_stored_specification_scores_as_before_and_asks_for_its_genes():
         spec.values(made.frame)
     with pytest.raises(InvalidInputError, match="genes of a signature are missing: B"):
         spec.values(made.frame, None, Beside(signatures={"sig": GENES.drop(columns="B")}))
+
+
+BATCH = np.array(["x", "y"], dtype=object)[np.arange(N) % 2]
+
+
+def batched(markers: np.ndarray, correct: str = "location_scale"):
+    blocks = [{"source": "gbsg2", "prefix": "m"}]
+    declared = protocol(
+        {**GBSG2_PROTOCOL, "arms": None, "covariates": [], "biomarkers": []},
+        sources=[{"name": "gbsg2", "dataset": "scikit-survival/gbsg2", "id": "row"}],
+        marker_blocks=blocks,
+        batch_effects={"column": "plate", "correct": correct},
+    )
+    table = pd.DataFrame(markers, columns=[f"m{at}" for at in range(markers.shape[1])])
+    made = build_cohort(
+        declared, pd.DataFrame(index=range(N)), np.arange(1.0, N + 1), np.ones(N, dtype=np.int64), markers=table
+    )
+    return replace(made, batch=BATCH)
+
+
+def molecular(made) -> FeatureSpec:
+    choice = next(entry for entry in choose_feature_sets(made) if entry.name == "molecular")
+    return fit_spec(made, choice, TRAIN, made.outcome.time, made.outcome.event == 1)
+
+
+def shifted() -> np.ndarray:
+    values = np.random.default_rng(5).normal(0, 1, (N, 12))
+    values[BATCH == "y"] += 4
+    return values
+
+
+def gap(made) -> float:
+    held = np.setdiff1d(np.arange(N), TRAIN)
+    values = build(made, molecular(made)).values[held]
+    return float(np.abs(values[BATCH[held] == "y"].mean(axis=0) - values[BATCH[held] == "x"].mean(axis=0)).mean())
+
+
+def test_batches_are_corrected_only_when_declared_and_in_held_out_patients_too():
+    assert gap(batched(shifted(), "none")) > 1.5
+    assert gap(batched(shifted())) < 0.8
+
+
+def test_no_held_out_marker_teaches_the_correction():
+    other = shifted()
+    other[40:] = other[40:] * 50 - 7
+    assert json.dumps(molecular(batched(other)).to_dict()) == json.dumps(molecular(batched(shifted())).to_dict())
+
+
+def test_a_stored_correction_asks_for_the_batch_and_leaves_new_ones_alone():
+    made = batched(shifted())
+    spec = FeatureSpec.from_dict(json.loads(json.dumps(molecular(made).to_dict())))
+    with pytest.raises(InvalidInputError, match="the batch of each patient is needed"):
+        spec.values(made.frame, made.markers)
+    new = np.full(N, "z", dtype=object)
+    plain = replace(spec, variables=tuple(replace(entry, batches=()) for entry in spec.variables))
+    np.testing.assert_array_equal(
+        spec.values(made.frame, made.markers, Beside(batch=new)), plain.values(made.frame, made.markers)
+    )
+
+
+def test_batches_are_shown_before_any_correction():
+    sizes, components = batch_tables(batched(shifted()))
+    assert sizes.rows == (("x", 30), ("y", 30))
+    first = components.records()[0]
+    assert first["explained"] > 0.9
+    assert "corrected on training rows" in components.note
+    assert batch_tables(cohort()) == []

@@ -28,7 +28,11 @@ def build(context: Context) -> Section | None:
     attrition = context.record.table("cohort.attrition")
     if attrition is not None:
         blocks += [_figure(attrition, context), _attrition(attrition, context)]
-    blocks += [view for view in (_eligibility(context), _sources(context), _features(context)) if view is not None]
+    blocks += [
+        view
+        for view in (_eligibility(context), _sources(context), _features(context), *_batches(context))
+        if view is not None
+    ]
     blocks += _missing(context)
     anonymity = context.record.table("cohort.anonymity")
     if anonymity is not None:
@@ -158,6 +162,11 @@ def _sources(context: Context) -> TableView | None:
 def _features(context: Context) -> TableView | None:
     table = context.record.table("cohort.features")
     return None if table is None else tables.view(table, "features", drop=("feature",))
+
+
+def _batches(context: Context) -> list[TableView]:
+    found = [context.record.table(name) for name in ("cohort.batches", "cohort.batch_components")]
+    return [tables.view(table, table.name.split(".")[1]) for table in found if table is not None]
 
 
 def _missing(context: Context) -> list[Block]:
