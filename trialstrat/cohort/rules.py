@@ -70,7 +70,11 @@ RULES: dict[str, Rule] = {
         ("E-COLUMNS-MANY", "more columns than can be read", "Split the file by marker"),
         ("E-COLUMN-TWICE", "column named twice", "Rename one of them in the file"),
         ("E-COLUMN-MISSING", "the declared column is not in the data", "Correct the name in the protocol"),
-        ("E-COLUMN-AMBIGUOUS", "the column is in several sources", "Give one of them another name with rename:"),
+        (
+            "E-COLUMN-AMBIGUOUS",
+            "the column is in several sources",
+            "Rename one with rename:, or list columns: of a source",
+        ),
         ("E-DECIMAL", "commas may be decimal or thousands signs", 'Declare decimal: "," or "." for this source'),
         (
             "E-GENE-DATE",

@@ -128,7 +128,7 @@ class SourcesReader:
             patients=patients, genes=tuple(genes), values=values, file=matrix.file
         )
         wanted = source.name in self._whole
-        names = [name for name in genes if wanted or name in self._needed]
+        names = [name for name in genes if wanted or name in self._needed or name in source.columns]
         table = _matrix_table(matrix, patients, genes, values, names, (*matrix.findings, *notes))
         declared = source.model_copy(update={"id": PATIENT, "id_rules": (), "missing": ()})
         ready = prepare(declared, table, self._needed, self._kept, markers=wanted)
