@@ -307,7 +307,7 @@ class RuleSearchPlan(Declared):
     direction: Literal["either", "benefit", "harm"] = "either"
     utility: Literal["standardised_difference"] = Field(
         default="standardised_difference",
-        description="What ranks rules: evidence for a difference of effects inside and outside, from its standard error.",
+        description="What ranks rules: evidence for a difference of effects inside and outside, from its SE.",
     )
     permutations: int = Field(default=1000, ge=100, le=100_000, description="Relabellings of the global test.")
     worlds: int = Field(default=200, ge=50, le=10_000, description="Simulated trials per step of the correction.")
