@@ -308,6 +308,33 @@ def test_steps_stand_for_enough_events_and_the_curve_is_exact_there() -> None:
     assert records[-1]["time"] == 50.0
 
 
+def test_no_patients_own_time_is_published_and_the_curve_is_exact_on_the_grid() -> None:
+    rng = np.random.default_rng(3)
+    times = np.sort(rng.exponential(17.0, 300))
+    original = km(times)
+    records = protect(stage(original), 11).table("primary.km").records()
+    assert len(records) > 10
+    for record in records[1:]:
+        alive = 1 - float((times <= record["time"] + 1e-9).mean())
+        assert record["survival"] == pytest.approx(alive, abs=1e-12)
+        assert np.abs(times - record["time"]).min() > 0
+        assert record["time"] * 10 == pytest.approx(round(record["time"] * 10), abs=1e-6)
+    drops = -np.diff([r["survival"] for r in records]) * 300
+    assert (drops >= 11 - 1e-9).all()
+
+
+def test_quartiles_are_no_patients_own_value() -> None:
+    columns = {"variable": TEXT, "n": COUNT, "mean": NUMBER, "median": NUMBER, "q1": NUMBER, "q3": NUMBER}
+    rows: list[tuple[Any, ...]] = [
+        ("marker", 101, 5.123456, 1234.567, -0.0123456, None),
+        ("none", 0, None, None, None, None),
+    ]
+    first, second = protect(stage(table("baseline.table_one", columns, rows)), 11).table("baseline.table_one").rows
+    assert first == ("marker", 101, 5.123456, 1230.0, -0.0123, None)
+    assert second == rows[1]
+    assert protect(stage(table("baseline.table_one", columns, rows)), 1).table("baseline.table_one").rows == tuple(rows)
+
+
 def test_few_events_give_no_step_at_all() -> None:
     rows = [("a", "a", 0.0, 1.0, 100, 0, 0), ("a", "a", 2.0, 0.99, 90, 1, 9), ("a", "a", 9.0, 0.99, 50, 0, 40)]
     published = protect(stage(table("primary.km", CURVE, rows, "curve")), 11).table("primary.km")

@@ -19,6 +19,9 @@ MOST_TRIED = 24
 #: Numbers that say where a row stands, not what was found there.
 COORDINATES = frozenset({"time", "low", "high", "threshold"})
 
+#: Columns of order statistics.
+QUARTILES = frozenset({"median", "q1", "q3"})
+
 
 def protect_counts(tables: Sequence[Table], minimum: int) -> list[Table]:
     """Tables without counts of 1 to ``minimum - 1``, shown or computable, and without what was derived from them.
@@ -37,9 +40,24 @@ def protect_counts(tables: Sequence[Table], minimum: int) -> list[Table]:
         if len(secret) == before:
             break
     return [
-        _write(counts) if counts.hidden else replace(table, protection="none")
+        _blurred(_write(counts) if counts.hidden else replace(table, protection="none"))
         for counts, table in zip(systems, tables, strict=True)
     ]
+
+
+def _blurred(table: Table) -> Table:
+    """Quartiles to three significant digits: a quartile is often the very value of one patient."""
+    at = [place for place, column in enumerate(table.columns) if column.key in QUARTILES]
+    if len(at) < len(QUARTILES):
+        return table
+    rows = [
+        tuple(
+            float(f"{cell:.3g}") if place in at and isinstance(cell, float) and math.isfinite(cell) else cell
+            for place, cell in enumerate(row)
+        )
+        for row in table.rows
+    ]
+    return replace(table, rows=tuple(rows), note=f"{table.note} Quartiles have three significant digits.".strip())
 
 
 def _hide(counts: Counts, secret: set[Hashable]) -> None:
