@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from trialstrat.disclosure.cells import is_small
-from trialstrat.disclosure.relations import Counts, Relation, read_counts
+from trialstrat.disclosure.relations import Counts, Relation, System, read_counts
 from trialstrat.errors import DisclosureError
 from trialstrat.results import Table
 
@@ -26,23 +26,47 @@ QUARTILES = frozenset({"median", "q1", "q3"})
 def protect_counts(tables: Sequence[Table], minimum: int) -> list[Table]:
     """Tables without counts of 1 to ``minimum - 1``, shown or computable, and without what was derived from them.
 
-    What is hidden in one of the tables is hidden in all that hold the same count, and is not computable in any.
+    The tables are one system of equations: a count that stands in several of them is one cell, hidden in all or none.
     """
     systems = [read_counts(table, minimum) for table in tables]
-    places = Counter(name for counts in systems for name in set().union(*counts.meaning.values()))
-    shared = {name for name, count in places.items() if count > 1}
-    secret: set[Hashable] = set()
-    while True:
-        before = len(secret)
-        for counts in systems:
-            _hide(counts, secret)
-            secret |= {name for cell in counts.hidden for name in counts.meaning.get(cell, ())} & shared
-        if len(secret) == before:
-            break
-    return [
-        _blurred(_write(counts) if counts.hidden else replace(table, protection="none"))
-        for counts, table in zip(systems, tables, strict=True)
-    ]
+    joint, places = _joined(systems, minimum)
+    small = [cell for cell, value in enumerate(joint.values) if is_small(value, minimum)]
+    # "<2" can only be 1: there the mark must not say that the count is small
+    joint.hidden.update(dict.fromkeys(small, minimum > 2))
+    for component in _components(joint):
+        _close(joint, component)
+    out = []
+    for counts, place in zip(systems, places, strict=True):
+        counts.hidden.update({own: joint.hidden[cell] for own, cell in enumerate(place) if cell in joint.hidden})
+        out.append(_blurred(_write(counts) if counts.hidden else replace(counts.table, protection="none")))
+    return out
+
+
+def _joined(systems: Sequence[Counts], minimum: int) -> tuple[System, list[list[int]]]:
+    """One system of all tables, and where the cells of each table are in it; cells of the same meaning are one."""
+    joint = System(minimum=minimum)
+    known: dict[Hashable, int] = {}
+    places: list[list[int]] = []
+    for counts in systems:
+        place: list[int] = []
+        for own, value in enumerate(counts.values):
+            names = counts.meaning.get(own, set())
+            met = sorted({known[name] for name in names if name in known})
+            if met:
+                cell = met[0]
+                joint.reluctance[cell] = min(joint.reluctance[cell], counts.reluctance[own])
+                joint.relations += [Relation((cell, other), (1, -1), 0.0) for other in met[1:]]
+            else:
+                cell = len(joint.values)
+                joint.values.append(value)
+                joint.reluctance.append(counts.reluctance[own])
+            known.update(dict.fromkeys(names, cell))
+            place.append(cell)
+        joint.relations += [
+            replace(relation, cells=tuple(place[own] for own in relation.cells)) for relation in counts.relations
+        ]
+        places.append(place)
+    return joint, places
 
 
 def _blurred(table: Table) -> Table:
@@ -75,7 +99,7 @@ def _hide(counts: Counts, secret: set[Hashable]) -> None:
 
 
 def feasible_range(
-    counts: Counts, hidden: Sequence[int], relations: Sequence[Relation], cell: int
+    counts: System, hidden: Sequence[int], relations: Sequence[Relation], cell: int
 ) -> tuple[float, float]:
     """Smallest and largest value of a hidden cell that agree with everything published and every mark."""
     from scipy.optimize import linprog
@@ -103,12 +127,12 @@ def feasible_range(
             goal, rows[False] or None, rests[False] or None, rows[True] or None, rests[True] or None, bounds=bounds
         )
         if solved.status not in (0, 3):
-            raise RuntimeError(f"table {counts.table.name}: no counts agree with its own sums")
+            raise RuntimeError("no counts agree with the published sums")
         limits.append(direction * (solved.fun if solved.status == 0 else -math.inf))
     return limits[0], limits[1]
 
 
-def _components(counts: Counts) -> list[list[int]]:
+def _components(counts: System) -> list[list[int]]:
     """Cells that hang together through relations, only where something is hidden."""
     parent = list(range(len(counts.values)))
 
@@ -127,7 +151,7 @@ def _components(counts: Counts) -> list[list[int]]:
     return [cells for cells in groups.values() if any(cell in counts.hidden for cell in cells)]
 
 
-def _close(counts: Counts, component: list[int]) -> None:
+def _close(counts: System, component: list[int]) -> None:
     """Withhold more cells of a component until no small one can be found out."""
     members = set(component)
     relations = [relation for relation in counts.relations if relation.cells[0] in members]
@@ -142,10 +166,10 @@ def _close(counts: Counts, component: list[int]) -> None:
         elif rest := [cell for cell in component if cell not in counts.hidden]:
             counts.hidden[min(rest, key=lambda cell: _cost(counts, cell))] = False
         else:
-            raise DisclosureError(f"table {counts.table.name} cannot be protected: small counts stay computable")
+            raise DisclosureError("a table cannot be protected: small counts stay computable")
 
 
-def _helper(counts: Counts, component: list[int], relations: list[Relation], exposed: int) -> int | None:
+def _helper(counts: System, component: list[int], relations: list[Relation], exposed: int) -> int | None:
     """The cheapest cell near the exposed one that leaves it more room when it is withheld too.
 
     Where no single cell does, the cheapest in the exposed cell's own sums, then in those of other hidden cells (a
@@ -166,25 +190,21 @@ def _helper(counts: Counts, component: list[int], relations: list[Relation], exp
     return next((cell for cell in useful if counts.reluctance[cell] < 2), None)
 
 
-def _cost(counts: Counts, cell: int) -> tuple[int, bool, int, int]:
+def _cost(counts: System, cell: int) -> tuple[int, bool, int, int]:
     """What is withheld first: parts before wholes, the smallest count that is not 0."""
     value = counts.values[cell]
     return counts.reluctance[cell], value == 0, value, cell
 
 
-def _first_exposed(counts: Counts, component: list[int], relations: list[Relation], safe: set[int]) -> int | None:
-    """The first small count (or count hidden elsewhere) whose possible values span less than its mark leaves open.
+def _first_exposed(counts: System, component: list[int], relations: list[Relation], safe: set[int]) -> int | None:
+    """The first small count whose possible values span less than its mark leaves open.
 
     Larger counts that are withheld beside it may be computable to any degree, as long as the small one is not. Cells
     found to have room are added to ``safe`` and not looked at again.
     """
     if not relations:
         return None
-    small = {
-        cell
-        for cell in component
-        if cell in counts.hidden and (is_small(counts.values[cell], counts.minimum) or cell in counts.forced)
-    }
+    small = {cell for cell in component if cell in counts.hidden and is_small(counts.values[cell], counts.minimum)}
     for relation in relations:  # one unknown in a sum needs no programme
         unknown = [cell for cell in relation.cells if cell in counts.hidden]
         if relation.equality and len(unknown) == 1 and unknown[0] in small:

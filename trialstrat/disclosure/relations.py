@@ -50,24 +50,31 @@ class Relation:
     equality: bool = True
 
 
-@dataclass(slots=True)
-class Counts:
-    """Every count of a table once, where it stands, the relations between them, and what is hidden so far.
+@dataclass(slots=True, kw_only=True)
+class System:
+    """Counts by their number, the relations between them, and what is hidden so far.
 
-    ``hidden`` maps a cell to whether its mark says that it is small (``<k``) or nothing at all (withheld). ``meaning``
-    says what a cell counts where other tables may hold the same count; ``forced`` are cells hidden there.
+    ``hidden`` maps a cell to whether its mark says that it is small (``<k``) or nothing at all (withheld).
+    """
+
+    minimum: int
+    values: list[int] = field(default_factory=list)
+    reluctance: list[int] = field(default_factory=list)
+    relations: list[Relation] = field(default_factory=list)
+    hidden: dict[int, bool] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts(System):
+    """The system of one table: every count once, and where it stands.
+
+    ``meaning`` says what a cell counts where other tables may hold the same count.
     """
 
     table: Table
-    minimum: int
-    values: list[int] = field(default_factory=list)
     places: list[list[tuple[int, int]]] = field(default_factory=list)
-    reluctance: list[int] = field(default_factory=list)
     at: dict[tuple[int, str], int] = field(default_factory=dict)
-    relations: list[Relation] = field(default_factory=list)
-    hidden: dict[int, bool] = field(default_factory=dict)
     meaning: dict[int, set[Hashable]] = field(default_factory=dict)
-    forced: set[int] = field(default_factory=set)
 
     def cells(self, rows: Iterable[int], *keys: str) -> list[int | None]:
         """Cells of these rows and columns, None where there is no count."""
@@ -95,7 +102,7 @@ def patient_columns(table: Table) -> dict[str, int]:
 
 def read_counts(table: Table, minimum: int) -> Counts:
     """The system of a table; a count that stands in several places is one cell."""
-    counts = Counts(table, minimum)
+    counts = Counts(table=table, minimum=minimum)
     shared: dict[Hashable, int] = {}
     for row, record in enumerate(table.records()):
         for key, col in patient_columns(table).items():
