@@ -35,7 +35,7 @@ def run(folder: Path, changes: dict[str, str], *arguments: str) -> dict:
     arguments = ("run", str(path), "--data", str(DATA), "--out", str(out), "--jobs", "1", *arguments)
     result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == 0, result.output
-    return json.loads((out / "results.json").read_text(encoding="utf-8"))
+    return json.loads((out / "results.json").read_text(encoding="utf-8")) | {"folder": str(out)}
 
 
 def values(results: dict) -> dict[str, dict]:
@@ -70,6 +70,16 @@ def test_counts_exactly(peer, ours):
         rows = {row[0]: dict(zip(keys, row, strict=True)) for row in table["rows"]}
         assert {name: row["removed"] for name, row in rows.items()} == REMOVED
         assert sum(row["taken"] for row in rows.values()) == pytest.approx(4000 - 223)
+
+
+@needs_tutorial
+def test_the_rules_one_after_the_other_are_told_and_drawn(peer):
+    rows = peer["tables"]["impact.attrition"]["rows"]
+    assert [row[0] for row in rows] == list(REMOVED)
+    assert [row[3:5] for row in rows[:2]] == [[4000, 0], [4000, 2020]]
+    assert rows[-1][-1] == 223
+    html = (Path(peer["folder"]) / "report.html").read_text(encoding="utf-8")
+    assert "Meet all criteria (n = 223)" in html
 
 
 @needs_tutorial

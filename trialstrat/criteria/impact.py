@@ -25,7 +25,7 @@ from trialstrat.criteria.impact_tables import (
     shapley_rows,
     shapley_table,
 )
-from trialstrat.criteria.pool import passing, pool_table, representation_table, represented
+from trialstrat.criteria.pool import passing, pool_table, representation_table, represented, sequence_table
 from trialstrat.criteria.ranking import MEASURES, Ranking, deciding, rank
 from trialstrat.protocol.units import unit_factor
 from trialstrat.results import Cell, Estimate, Finding, StageResult
@@ -75,6 +75,7 @@ def impact_study(
     shown = represented(everyone)
     tables = [
         pool_table(judged, outcome.of_interest, _taken(compared, everyone.n), _population(everyone, len(pairs))),
+        *([sequence_table(judged, _population(everyone, len(pairs)))] if plan.rules is not None else []),
         representation_table(shown, judged, everyone.n),
     ]
     cell = everyone.protocol.disclosure.minimum_cell

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Cohort
+from trialstrat.cohort.eligibility import Step, attrition_table
 from trialstrat.criteria.emulation import Judged
 from trialstrat.protocol.model import Variable
 from trialstrat.results import Cell, Column, Table
@@ -123,6 +124,20 @@ def pool_table(judged: Sequence[Judged], event: NDArray, taken: Mapping[str, Flo
         note=f"{note} Unknown: a needed value is missing; the criterion says whether such patients stay. Whatever the "
         "order: Shapley value of the count.",
     )
+
+
+def sequence_table(judged: Sequence[Judged], note: str) -> Table:
+    """``impact.attrition``: the criteria one after the other, in declared order; rows that remove nobody too."""
+    remaining = np.ones(len(judged[0].admits), dtype=np.bool_)
+    steps = []
+    for entry in judged:
+        before, unknown = int(remaining.sum()), int((remaining & entry.unknown).sum())
+        remaining = remaining & entry.admits
+        after = int(remaining.sum())
+        counts = {"before": before, "removed": before - after, "unknown": unknown, "remaining": after}
+        steps.append(Step(step=entry.id, text=entry.text, kind=entry.kind, **counts))
+    made = attrition_table(steps, note)
+    return replace(made, name="impact.attrition", title="Criteria one after the other")
 
 
 def _number(value: float) -> float | None:

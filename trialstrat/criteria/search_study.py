@@ -120,7 +120,7 @@ def _result(
     findings = []
     if with_found:
         message = "rules found in these patients are among the candidates: their held-out values are too good"
-        findings.append(Finding(code="W-SEARCH-FOUND-RULES", severity="note", message=message))
+        findings.append(Finding(code="I-SEARCH-FOUND-RULES", severity="note", message=message))
     return StageResult(
         stage="search",
         estimates=tuple(_estimates(found.pick, emulation, cell)),

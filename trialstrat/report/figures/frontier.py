@@ -50,7 +50,7 @@ def frontier_chart(
         layers.append(rule.encode(y=y))
     pale = [{"x": 100 * pool, "y": effect} for pool, effect in dominated if low <= effect <= high]
     if pale:
-        dots = alt.Chart(theme.data(pale)).mark_point(filled=True, size=16, color=theme.GRID, opacity=1, clip=True)
+        dots = alt.Chart(theme.data(pale)).mark_point(filled=True, size=16, color=theme.MUTED, opacity=0.35, clip=True)
         layers.append(dots.encode(x=x, y=y))
     shown = [_row(mark, low, high) for mark in marks]
     path = sorted((row for row in shown if row["r"] == 2), key=lambda row: row["x"])

@@ -66,10 +66,12 @@ def _shown(raw: Cell, context: Context) -> str:
     return fmt.suppressed(context.minimum_cell) if raw is None else fmt.count(float(raw))
 
 
-def _steps(attrition: Table, context: Context) -> list[Step]:
-    """Consecutive losses of the same sort make one box at the right."""
+def steps(
+    attrition: Table, context: Context, *, first: str = "Patients in the files", last: str = "Analysed"
+) -> list[Step]:
+    """Consecutive losses of the same sort make one box at the right; ``first`` and ``last`` name the ends."""
     rows = attrition.records()
-    steps = [[f"Patients in the files (n = {_shown(rows[0]['before'], context)})", []]]
+    made = [[f"{first} (n = {_shown(rows[0]['before'], context)})", []]]
     sort = ""
     for row in rows:
         kind = KINDS.get(str(row["kind"]), "Removed")
@@ -77,17 +79,17 @@ def _steps(attrition: Table, context: Context) -> list[Step]:
             continue
         reason = f"{row['text']} (n = {_shown(row['removed'], context)})"
         if kind == sort:
-            steps[-2][1].append(reason)  # type: ignore[union-attr]
-            steps[-1][0] = f"Remaining (n = {_shown(row['remaining'], context)})"
+            made[-2][1].append(reason)  # type: ignore[union-attr]
+            made[-1][0] = f"Remaining (n = {_shown(row['remaining'], context)})"
         else:
-            steps[-1][1].extend([kind, reason])  # type: ignore[union-attr]
-            steps.append([f"Remaining (n = {_shown(row['remaining'], context)})", []])
+            made[-1][1].extend([kind, reason])  # type: ignore[union-attr]
+            made.append([f"Remaining (n = {_shown(row['remaining'], context)})", []])
         sort = kind
-    if len(steps) == 1:
-        steps[0][1].append(f"Removed by any of {len(rows)} steps (n = 0)")  # type: ignore[union-attr]
-        steps.append(["", []])
-    steps[-1][0] = f"Analysed (n = {_shown(rows[-1]['remaining'], context)})"
-    return [Step(head=str(head), lost=tuple(lost)) for head, lost in steps]
+    if len(made) == 1:
+        made[0][1].append(f"Removed by any of {len(rows)} steps (n = 0)")  # type: ignore[union-attr]
+        made.append(["", []])
+    made[-1][0] = f"{last} (n = {_shown(rows[-1]['remaining'], context)})"
+    return [Step(head=str(head), lost=tuple(lost)) for head, lost in made]
 
 
 def _arms(context: Context) -> list[Step]:
@@ -105,15 +107,15 @@ def _arms(context: Context) -> list[Step]:
 
 
 def _figure(attrition: Table, context: Context) -> Figure:
-    steps, arms = _steps(attrition, context), _arms(context)
+    stops, arms = steps(attrition, context), _arms(context)
     rows = attrition.records()
     start, end = _shown(rows[0]["before"], context), _shown(rows[-1]["remaining"], context)
     title = f"From {start} patients in the files to {end} in the analysis"
-    description = "; ".join([*(f"{s.head}, {', '.join(s.lost)}" for s in steps), *(arm.head for arm in arms)])
+    description = "; ".join([*(f"{s.head}, {', '.join(s.lost)}" for s in stops), *(arm.head for arm in arms)])
     words = {"title": title, "description": fmt.sentence(description)}
     panel = Panel(
-        drawing=flow_drawing(steps, arms, plan=WIDE, key="flow", **words),
-        narrow_drawing=flow_drawing(steps, arms, plan=NARROW, key="flow-narrow", **words),
+        drawing=flow_drawing(stops, arms, plan=WIDE, key="flow", **words),
+        narrow_drawing=flow_drawing(stops, arms, plan=NARROW, key="flow-narrow", **words),
     )
     return Figure(
         key="flow",

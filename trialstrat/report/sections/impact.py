@@ -5,9 +5,10 @@ from __future__ import annotations
 from trialstrat.report import format as fmt
 from trialstrat.report import tables
 from trialstrat.report.context import Context
+from trialstrat.report.figures.consort import NARROW, WIDE, flow_drawing
 from trialstrat.report.figures.dots import Dot, Scale, dot_chart
 from trialstrat.report.page import Block, Figure, Notice, Panel, Section, TableView
-from trialstrat.report.sections import general
+from trialstrat.report.sections import flow, general
 from trialstrat.results import Cell, Table
 
 Record = dict[str, Cell]
@@ -34,6 +35,9 @@ def build(context: Context) -> Section | None:
     if not asked:
         blocks.append(Notice(heading="How to read it", items=READING))
     blocks += _benchmark(context)
+    attrition = context.record.table("impact.attrition")
+    if attrition is not None:
+        blocks.append(_flow(attrition, context))
     shapley = context.record.table("impact.shapley")
     if shapley is not None:
         blocks += _shapley(shapley, context)
@@ -103,6 +107,28 @@ def _benchmark(context: Context) -> list[Block]:
         return [Notice(heading="The emulated trial agrees with the published one", items=(definition,))]
     items = (fmt.sentence(context.record.fact("impact", "benchmark")), definition)
     return [Notice(heading="The emulated trial disagrees with the published one", items=items, tone="warning")]
+
+
+def _flow(attrition: Table, context: Context) -> Figure:
+    """The criteria under study one after the other (CONSORT), from all patients to those who meet them all."""
+    steps = flow.steps(attrition, context, first="All patients", last="Meet all criteria")
+    title = f"From all patients to those who meet all {len(attrition.rows)} criteria"
+    description = fmt.sentence("; ".join(f"{step.head}, {', '.join(step.lost)}" for step in steps))
+    drawings = [
+        flow_drawing(steps, [], plan=plan, key=key, title=title, description=description)
+        for plan, key in ((WIDE, "impact-flow"), (NARROW, "impact-flow-narrow"))
+    ]
+    return Figure(
+        key="impact-flow",
+        title=title,
+        subtitle="Criteria one after the other in declared order (CONSORT)",
+        description=description,
+        panels=(Panel(drawing=drawings[0], narrow_drawing=drawings[1]),),
+        caption=attrition.note,
+        numbers=(
+            tables.view(attrition, "impact-attrition", drop=("step",), caption="Every step, also those without a loss"),
+        ),
+    )
 
 
 def _shapley(table: Table, context: Context) -> list[Block]:
@@ -179,6 +205,7 @@ def _price(pool: Table, context: Context) -> TableView:
     shift = _furthest(context)
     notes = tables.Footnotes()
     reason = context.record.fact("impact", "reason") or "the effect is not asked of these data"
+    told = any(row["text"] != row["criterion"] for row in pool.records())
     rows = []
     for row in pool.records():
         effect = effects.get(str(row["criterion"]), {})
@@ -189,16 +216,16 @@ def _price(pool: Table, context: Context) -> TableView:
         ]
         name = tables.text(row["criterion"], header=True, title=str(row["text"]))
         moved = tables.value(shift.get(str(row["criterion"])), lambda v: fmt.fixed(v, 2))
-        rows.append(tables.row(name, tables.text(row["text"]), *cells, *changes, moved))
+        rows.append(tables.row(name, *([tables.text(row["text"])] if told else []), *cells, *changes, moved))
     heads = tables.heads(
         "Criterion",
-        "What is asked",
+        *(["What is asked"] if told else []),
         tables.numeric("Patients only it removes"),
         tables.numeric("Unknown"),
         tables.numeric("Events only it removes"),
         tables.numeric("Ratio without it (interval)"),
-        tables.numeric("Change when dropped (ratio of ratios)"),
-        tables.numeric("Distance from all patients without it", "SD"),
+        tables.numeric("Change when dropped"),
+        tables.numeric("Distance without it", "SD"),
     )
     everyone = shift.get("all")
     tail = "" if everyone is None else f" With all criteria the distance is {fmt.fixed(everyone, 2)} SD."
@@ -207,7 +234,7 @@ def _price(pool: Table, context: Context) -> TableView:
         caption="Price and gain of each criterion",
         heads=heads,
         rows=tuple(rows),
-        note=f"{pool.note}{tail}",
+        note=f"Change when dropped: ratio without it to the ratio with all criteria. Distance from all patients.{tail}",
         footnotes=notes.entries(),
     )
 

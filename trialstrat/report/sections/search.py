@@ -45,8 +45,8 @@ def _lead(context: Context) -> str:
     tried, change = context.record.fact("search", "tried"), context.record.fact("search", "pick")
     found = context.ok(f"search.pick.held_out.hazard_ratio.{pair}")
     share = context.ok("search.pick.held_out.pool")
-    what = "keeps the criteria as written" if change == "nothing" else f"changes {change}"
-    start = f"Of {tried} sets of criteria the declared utility {what}"
+    what = "the criteria as written" if change == "nothing" else f"this one: {change}"
+    start = f"Of {tried} sets of criteria the declared utility picks {what}"
     if found is None or share is None:
         return fmt.sentence(start)
     words = fmt.interval(found.value, found.lower, found.upper, fmt.effect)
@@ -67,7 +67,7 @@ def _figure(front: Table, context: Context) -> Figure | None:
         return None
     tried = context.record.table("search.tried")
     pale = [] if tried is None else [(float(str(p)), float(str(e))) for p, e in tried.rows]
-    domain = _domain(marks, ratio)
+    domain = _domain(marks, pale, ratio)
     title = _title(marks, context)
     charts = [
         frontier_chart(
@@ -113,8 +113,8 @@ def _mark(row: Record, key: str) -> Mark | None:
     )
 
 
-def _domain(marks: list[Mark], ratio: bool) -> tuple[float, float]:
-    values = [mark.effect for mark in marks]
+def _domain(marks: list[Mark], pale: list[tuple[float, float]], ratio: bool) -> tuple[float, float]:
+    values = [*(mark.effect for mark in marks), *(effect for _, effect in pale)]
     values += [end for mark in marks if mark.role < 2 for end in (mark.lower, mark.upper) if end is not None]
     if ratio:
         return max(0.1, 0.9 * min([*values, 0.9])), min(10.0, 1.1 * max([*values, 1.1]))
@@ -135,6 +135,7 @@ def _title(marks: list[Mark], context: Context) -> str:
 def _front(front: Table) -> TableView:
     notes = tables.Footnotes()
     key = "ratio" if _ratio(front) else "difference"
+    costs = ("cost",) if any(cost for cost in front.column("cost")) else ()
     rows = []
     for row in front.records():
         cells = [
@@ -145,7 +146,7 @@ def _front(front: Table) -> TableView:
                 row, (f"held_out_{key}", f"held_out_{key}_lower", f"held_out_{key}_upper"), fmt.effect,
                 "declared, not searched, or too few events held out", notes,
             ),
-            *(tables.value(row[name], lambda v: fmt.fixed(v, 2)) for name in ("shift", "cost")),
+            *(tables.value(row[name], lambda v: fmt.fixed(v, 2)) for name in ("shift", *costs)),
         ]  # fmt: skip
         name = str(row["label"]) if row["point"] in ("current", "pick") else str(row["point"])
         rows.append(tables.row(tables.text(name, header=True), *cells))
@@ -156,7 +157,7 @@ def _front(front: Table) -> TableView:
         tables.numeric("Pool, held out"),
         tables.numeric("Effect held out (interval)"),
         tables.numeric("Distance from all patients", "SD"),
-        tables.numeric("Cost per enrolled"),
+        *(tables.numeric("Cost per enrolled") for _ in costs),
     )
     return TableView(
         key="search-front", caption="The front: in sample and held out", heads=heads, rows=tuple(rows),
