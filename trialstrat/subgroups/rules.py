@@ -188,7 +188,7 @@ def continuous_evidence(
     variance = variances[0] + variances[1]
     z = (slopes[0] - slopes[1]) / np.sqrt(variance)
     value = log_bayes_factors(z.ravel(), variance.ravel(), SLOPE * trial.unit).reshape(z.shape)
-    return logsumexp(value + prior.numeric[:, None], axis=0)
+    return np.asarray(logsumexp(value + prior.numeric[:, None], axis=0))
 
 
 def all_evidence(
@@ -261,7 +261,7 @@ def _critical(joint: Floats, alpha: float) -> float:
 def together(names: tuple[str, ...], value: Floats) -> Floats:
     """Evidence of all components (k, b) together (b,): the log of their weighted mean."""
     share = np.array([SHARES[name] for name in names])
-    return logsumexp(value + np.log(share / share.sum())[:, None], axis=0)
+    return np.asarray(logsumexp(value + np.log(share / share.sum())[:, None], axis=0))
 
 
 def chosen_rules(top: Floats, at: Ints) -> tuple[Ints, Ints]:
