@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import re
 import subprocess
@@ -103,6 +104,21 @@ def test_no_patient_leaves_the_disk(finished: Path) -> None:
         for piece in re.findall(rb"[A-Za-z0-9+/]{40,}={0,2}", data):
             decoded = _unpacked(piece)
             assert CANARY.encode() not in decoded, path
+
+
+def test_curves_hold_no_patients_own_time(finished: Path) -> None:
+    own = {float(line.split(",")[2]) for line in rows()}
+    own = {time for time in own if abs(time * 10 - round(time * 10)) > 1e-6}  # the others lie on the grid by themselves
+    assert len(own) > 200
+    looked = 0
+    for path in sorted((finished / "tables").glob("*.csv")):
+        with path.open(encoding="utf-8") as handle:
+            lines = list(csv.DictReader(handle))
+        if path.stem.endswith((".km", ".censoring")):
+            times = {float(line["time"]) for line in lines}
+            looked += len(times)
+            assert not times & own, path.name
+    assert looked > 20
 
 
 def _unpacked(piece: bytes) -> bytes:

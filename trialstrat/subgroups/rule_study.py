@@ -142,10 +142,12 @@ def study_markers(cohort: Cohort) -> tuple[Marker, ...]:
 
 
 def study_options(cohort: Cohort) -> RuleOptions:
-    """What the protocol declares about the search."""
+    """What the protocol declares about the search; no rule, nor what it leaves out, is below the minimum cell."""
     plan, analysis = cohort.protocol.rule_search, cohort.protocol.analysis
+    cell = min(cohort.protocol.disclosure.minimum_cell / max(cohort.n, 1), 0.49)
     return RuleOptions(
-        max_conditions=plan.max_conditions, minimum_size=plan.minimum_size, minimum_events=plan.minimum_events_per_arm,
+        max_conditions=plan.max_conditions, minimum_size=max(plan.minimum_size, cell),
+        minimum_events=plan.minimum_events_per_arm,
         direction=plan.direction, alpha=analysis.alpha, level=analysis.level, permutations=plan.permutations,
         worlds=plan.worlds, resamples=plan.bootstrap, favourable=cohort.protocol.endpoint.favourable,
     )  # fmt: skip
