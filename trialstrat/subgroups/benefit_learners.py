@@ -77,9 +77,15 @@ def learn_fold(task: BenefitTask) -> FoldBenefit:
     predicted: dict[str, Floats] = {}
     settings: dict[str, str] = {}
     reasons: dict[str, str] = {}
-    inner = _inner_scores(task) if set(task.learners) - {"cox"} else np.empty(0)
+    inner, unscored = np.empty(0), ""
+    try:
+        inner = _inner_scores(task) if set(task.learners) - {"cox"} else inner
+    except EngineFailureError as problem:
+        unscored = str(problem)
     for learner in task.learners:
         try:
+            if unscored and learner != "cox":
+                raise EngineFailureError(unscored)
             if learner == "cox":
                 predicted[learner], settings[learner] = _cox(task)
             elif learner == "ridge":

@@ -10,7 +10,9 @@ import pytest
 
 from tests.helpers.synthetic import cohort, trial
 from trialstrat.cohort.cohort import Cohort
+from trialstrat.models.base import EngineFailureError
 from trialstrat.protocol.model import Variable
+from trialstrat.subgroups import benefit_learners
 from trialstrat.subgroups.benefit import benefit_study
 from trialstrat.subgroups.benefit_evaluation import judge, targeting_curve
 from trialstrat.subgroups.benefit_scores import doubly_robust, ridge, scores_from
@@ -120,6 +122,18 @@ def test_a_level_that_an_inner_part_lacks_is_no_column_of_it() -> None:
     result = benefit_study(replace(study, protocol=protocol, frame=frame), rng=np.random.default_rng(2))
     assert result is not None
     assert "cox" in set(result.table("benefit.scores").column("learner"))
+
+
+def test_an_inner_fold_without_scores_leaves_out_the_learners_that_need_them(monkeypatch) -> None:
+    def separated(_task):
+        raise EngineFailureError("the covariates separate the arms")
+
+    monkeypatch.setattr(benefit_learners, "_inner_scores", separated)
+    result = benefit_study(quick(cohort(trial(n=300, seed=5))), rng=np.random.default_rng(2))
+    assert result is not None
+    assert set(result.table("benefit.scores").column("learner")) == {"cox"}
+    left = [finding.message for finding in result.findings if "separate the arms" in finding.message]
+    assert len(left) == 2  # forest and boosting
 
 
 @pytest.mark.parametrize("kind", ["binary", "continuous"])

@@ -12,7 +12,7 @@ import pyarrow.csv as pacsv
 
 from trialstrat.cohort.readers.decimals import with_points
 from trialstrat.cohort.readers.structure import Structure, scan, width_findings
-from trialstrat.cohort.readers.table import MOST_CELLS, Payload, RawTable, checked_names, text_frame
+from trialstrat.cohort.readers.table import MOST_CELLS, Payload, RawTable, check_width, checked_names, text_frame
 from trialstrat.cohort.rules import RefusedError, finding
 from trialstrat.protocol.model import Source
 
@@ -56,6 +56,7 @@ def read_delimited(payload: Payload, source: Source) -> RawTable:
     faults = width_findings(structure, not data.endswith(b"\n"), file)
     if faults:
         raise RefusedError(*faults)
+    check_width(int(structure.widths[0]), file)
     header, columns = _cells(data, structure, delimiter)
     header, columns = _without_unnamed(header, columns)
     names = checked_names(header, file)

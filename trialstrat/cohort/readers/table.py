@@ -117,6 +117,18 @@ def _floats(cells: pa.Array | pa.ChunkedArray) -> NDArray[np.float64] | None:
     return out if np.isfinite(out[known]).all() else None
 
 
+def check_width(columns: int, file: str) -> None:
+    """Refuse a table with more columns than can be read, before they are parsed.
+
+    Raises
+    ------
+    RefusedError
+        When there are more than ``MOST_COLUMNS``.
+    """
+    if columns > MOST_COLUMNS:
+        raise RefusedError(finding("E-COLUMNS-MANY", source=file, detail=f"{columns} of at most {MOST_COLUMNS}"))
+
+
 def checked_names(names: Sequence[str], file: str) -> list[str]:
     """Column names without surrounding blanks; two that are equal but for case are refused with their positions.
 
@@ -126,8 +138,7 @@ def checked_names(names: Sequence[str], file: str) -> list[str]:
         When two names are equal, or there are too many columns.
     """
     trimmed = [name.strip() for name in names]
-    if len(trimmed) > MOST_COLUMNS:
-        raise RefusedError(finding("E-COLUMNS-MANY", source=file, detail=f"{len(trimmed)} of at most {MOST_COLUMNS}"))
+    check_width(len(trimmed), file)
     places: dict[str, list[int]] = {}
     for at, name in enumerate(trimmed, start=1):
         places.setdefault(name.casefold(), []).append(at)
