@@ -73,6 +73,7 @@ def test_cohort_stage_adds_up(name):
         if row["executable"] == "yes":
             assert row["met"] + row["not_met"] + row["unknown"] == first
     assert {table.name for table in result.tables} == {
+        "cohort.anonymity",
         "cohort.attrition",
         "cohort.eligibility",
         "cohort.missing",

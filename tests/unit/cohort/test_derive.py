@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.unit.cohort.conftest import codes, table
-from trialstrat.cohort.build import check, read_cohort
+from trialstrat.cohort.build import check, cohort_result, read_cohort
 from trialstrat.cohort.derive import derive
 from trialstrat.cohort.integrate import join
 from trialstrat.cohort.sources import SourcesReader
@@ -158,3 +158,19 @@ def test_a_gene_named_like_a_declared_column_is_refused_until_columns_says_which
     study["sources"][1]["columns"] = ["A"]
     chosen = replace(loaded, protocol=Protocol.model_validate(study))
     assert read_cohort(chosen).frame["x"].tolist() == list(range(N))  # the feature still reads the matrix
+
+
+def test_batches_of_a_protocol_are_read_and_must_be_complete(small):
+    loaded = matrix(small, {"A": [0.5 * at for at in range(N)]}, [])
+    study = loaded.protocol.model_dump(exclude_unset=True) | {"batch_effects": {"column": "PLATE"}}
+    loaded = replace(loaded, protocol=Protocol.model_validate({**study, "marker_blocks": [{"source": "m"}]}))
+    plates = ["x", "y"] * (N // 2)
+    (loaded.folder / "cohort.csv").write_text(table(ID=IDS, PLATE=plates))
+    cohort = read_cohort(loaded)
+    assert cohort.batch is not None
+    assert cohort.batch.tolist() == plates
+    shown = {entry.name: entry for entry in cohort_result(cohort).tables}
+    assert shown["cohort.batches"].rows == (("x", 6), ("y", 6))
+    assert shown["cohort.batch_components"].rows[0][1] == pytest.approx(1.0)
+    (loaded.folder / "cohort.csv").write_text(table(ID=IDS, PLATE=[None, *plates[1:]]))
+    assert codes(check(loaded))["E-BATCH-MISSING"] == ("PLATE", 1, N, (2,))
