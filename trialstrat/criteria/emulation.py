@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import ShownOutcome, shown_outcome
+from trialstrat.errors import InvalidInputError
 from trialstrat.stats.propensity import propensity, propensity_weights
 from trialstrat.stats.subset_effects import (
     MOST_CRITERIA,
@@ -163,7 +164,9 @@ def emulate(
     everybody = (
         np.column_stack([entry.admits for entry in judged]) if judged else np.empty((cohort.n, 0), dtype=np.bool_)
     )
-    players = tuple(int(at) for at in np.flatnonzero(~everybody[rows].all(axis=0)))[:MOST_CRITERIA]
+    players = tuple(int(at) for at in np.flatnonzero(~everybody[rows].all(axis=0)))
+    if len(players) > MOST_CRITERIA:
+        raise InvalidInputError(f"{len(players)} criteria remove patients; at most {MOST_CRITERIA} can be ranked")
     powers = np.int64(1) << np.arange(len(players), dtype=np.int64)
     competing = outcome.kind == "competing"
     strata = None if cohort.strata is None or weighting != "none" else cohort.strata

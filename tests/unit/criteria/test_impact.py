@@ -15,6 +15,7 @@ from trialstrat.criteria.impact import impact_study
 from trialstrat.criteria.pool import coarse
 from trialstrat.criteria.ranking import held_out, rank
 from trialstrat.disclosure import protect
+from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.criteria_model import ImpactPlan, PublishedEffect
 from trialstrat.protocol.model import Protocol
 from trialstrat.results import StageResult, Table
@@ -280,3 +281,10 @@ def test_no_small_count_can_be_computed_from_the_pool_table():
             assert entry.n is None or entry.n % 11 == 0
     assert coarse(1053, 11) == 1056
     assert coarse(1053, 1) == 1053
+
+
+def test_more_criteria_than_a_mask_holds_are_refused_and_never_left_out():
+    made, judged = cohort_of(protocol(), n=200)
+    many = tuple(replace(judged[1], id=f"C{at}", admits=np.arange(made.n) != at) for at in range(61))
+    with pytest.raises(InvalidInputError, match="61 criteria"):
+        emulate(made, many, comparisons(made)[0], 12.0)
