@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trialstrat.criteria.language.evaluate import admitted
+from trialstrat.cohort.language.evaluate import admitted
 from trialstrat.criteria.trialpathfinder import parse_rules, rule_tables
 from trialstrat.stats.shapley import exact_game, shapley_values
 from trialstrat.stats.subset_effects import evaluate_subsets, subset_data

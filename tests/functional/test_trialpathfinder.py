@@ -109,7 +109,7 @@ def _spread_over_orders() -> np.ndarray:
     """Standard deviation of each rule's gain over all 120 orders, with the peer's weighting."""
     import pandas as pd
 
-    from trialstrat.criteria.language.evaluate import admitted
+    from trialstrat.cohort.language.evaluate import admitted
     from trialstrat.criteria.trialpathfinder import parse_rules, rule_tables
     from trialstrat.stats.subset_effects import evaluate_subsets, subset_data
 

@@ -9,18 +9,33 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialstrat.cohort.eligibility import (
-    MET,
-    NOT_MET,
-    UNKNOWN,
-    admitted,
-    apply_criteria,
-    conjunction,
-    evaluate_criterion,
-)
-from trialstrat.protocol.model import Condition, EligibilityCriterion
+from trialstrat.cohort.eligibility import apply_criteria as apply_to
+from trialstrat.cohort.language.evaluate import admitted as admitted_by
+from trialstrat.cohort.language.evaluate import state_of
+from trialstrat.cohort.language.states import MET, NOT_MET, UNKNOWN, State, conjunction
+from trialstrat.cohort.language.tables import Tables
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.schema import Schema
+from trialstrat.protocol.model import Condition
 
 LEVELS = ("I", "II", "III")
+
+
+def patients(frame: pd.DataFrame) -> Tables:
+    return Tables(patients=frame, schema=Schema(tables={}))
+
+
+def evaluate_criterion(criterion: Criterion, frame: pd.DataFrame) -> State:
+    return state_of(criterion, patients(frame))
+
+
+def admitted(criterion: Criterion, frame: pd.DataFrame) -> np.ndarray:
+    return admitted_by([criterion], patients(frame))
+
+
+def apply_criteria(some, frame):
+    return apply_to(some, patients(frame))
+
 
 numbers = st.one_of(st.none(), st.integers(-5, 5), st.floats(-5, 5).map(lambda x: round(x, 2)))
 cells = st.one_of(st.none(), st.sampled_from(LEVELS))
@@ -50,9 +65,9 @@ def conditions(draw, known: bool = False) -> Condition:
 
 
 @st.composite
-def criteria(draw, kind: str | None = None, known: bool = False) -> EligibilityCriterion:
+def criteria(draw, kind: str | None = None, known: bool = False) -> Criterion:
     when = draw(st.lists(conditions(known=known), min_size=1, max_size=3))
-    return EligibilityCriterion(
+    return Criterion(
         id="C",
         kind=kind or draw(st.sampled_from(["inclusion", "exclusion"])),
         text="x",
@@ -65,8 +80,8 @@ def criteria(draw, kind: str | None = None, known: bool = False) -> EligibilityC
 @settings(max_examples=200, deadline=None)
 def test_a_further_condition_of_an_inclusion_never_admits_more(table, criterion, condition):
     stricter = criterion.model_copy(update={"when": (*criterion.when, condition)})
-    before = admitted(criterion, evaluate_criterion(criterion, table))
-    after = admitted(stricter, evaluate_criterion(stricter, table))
+    before = admitted(criterion, table)
+    after = admitted(stricter, table)
     assert not (after & ~before).any()
 
 
@@ -89,9 +104,9 @@ def test_a_record_without_values_meets_no_criterion(criterion):
 @settings(max_examples=100, deadline=None)
 def test_a_record_without_values_is_not_included_unless_declared(criterion):
     nothing = pd.DataFrame({"AGE": [None], "STAGE": [None]}, dtype=object)
-    strict = criterion.model_copy(update={"unknown": "exclude"})
+    strict = criterion.model_copy(update={"missing": "unknown"})
     asks_for_absence = all(condition.present is False for condition in criterion.when)
-    assert admitted(strict, evaluate_criterion(strict, nothing)).tolist() == [asks_for_absence]
+    assert admitted(strict, nothing).tolist() == [asks_for_absence]
 
 
 @given(tables(), st.lists(criteria(), min_size=1, max_size=5), st.randoms(use_true_random=False))

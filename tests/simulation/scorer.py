@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.simulation.trials import SCENARIOS, Trial, trial
 from tests.simulation.varied import varied_null
-from trialstrat.cohort.eligibility import MET, conjunction, evaluate_condition
+from trialstrat.cohort.language.states import MET, conjunction, evaluate_condition
 from trialstrat.cohort.shown import ShownOutcome
 from trialstrat.subgroups.literals import markers_of
 from trialstrat.subgroups.null_model import CoxSums

@@ -72,7 +72,7 @@ def study(tmp_path: Path, unknown: str) -> Cohort:
     criteria = [
         ("I1", "inclusion", {"column": "AGE", "at_least": 18}),
         ("I2", "inclusion", {"column": "STAGE", "one_of": ["II", "III"]}),
-        ("I3", "inclusion", {"column": "E", "present": True}),
+        ("I3", "inclusion", {"column": "VISIT", "present": True}),
         ("I4", "inclusion", None),
         ("X1", "exclusion", {"column": "PRIOR", "equals": "yes"}),
     ]

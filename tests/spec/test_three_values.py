@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.spec.ascii import frame, rows
-from trialstrat.cohort.eligibility import conjunction, evaluate_condition
+from trialstrat.cohort.language.states import conjunction, evaluate_condition
 from trialstrat.protocol.model import Condition
 
 SIGN = {1: "+", 0: "-", -1: "?"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,17 +11,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trialstrat.cohort.anonymity import capped_ages
+from trialstrat.cohort.attrition import Step, attrition_table
 from trialstrat.cohort.cohort import Cohort, Everyone, Outcome
 from trialstrat.cohort.columns import as_text, column, is_missing, rows
 from trialstrat.cohort.derive import Derivation, derive
-from trialstrat.cohort.eligibility import Step, apply_criteria, attrition_table
+from trialstrat.cohort.eligibility import apply_criteria
 from trialstrat.cohort.enough import too_few
 from trialstrat.cohort.fingerprint import data_hash
 from trialstrat.cohort.integrate import Joined, join
+from trialstrat.cohort.judged import judged_tables
+from trialstrat.cohort.language.check import findings_on
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.cohort.markers import read_markers
 from trialstrat.cohort.needed import endpoint_columns, presence_findings, role_columns
 from trialstrat.cohort.outcomes import CNSR, OutcomeRead, read_outcome
 from trialstrat.cohort.patients import read_patients
+from trialstrat.cohort.records import read_records
 from trialstrat.cohort.rules import errors, raise_for, summarised
 from trialstrat.cohort.sources import SourcesReader
 from trialstrat.cohort.summary import cohort_result
@@ -29,6 +34,7 @@ from trialstrat.cohort.validate import validate_table
 from trialstrat.cohort.variables import read_arms, read_strata, read_variable
 from trialstrat.errors import ProtocolError
 from trialstrat.protocol.lint import lint
+from trialstrat.protocol.lint_columns import criteria_faults
 from trialstrat.protocol.load import LoadedProtocol
 from trialstrat.protocol.model import Protocol
 from trialstrat.results import Finding, Table
@@ -101,16 +107,19 @@ def _assemble(protocol: Protocol, root: Path) -> tuple[Cohort | None, tuple[Find
     reader = SourcesReader(protocol, root)
     molecular = reader.read()
     prepared, findings = reader.prepared, tuple(reader.findings)
+    broken = any(fault.severity == "error" for fault in criteria_faults(protocol))
     if any(entry.code in _UNREADABLE for entry in findings) or len(prepared) < len(protocol.sources):
         return None, findings
     joined, steps, sources, join_findings = join(prepared, protocol.disclosure.minimum_cell)
     joined, derived = derive(protocol, joined, molecular)
     join_findings = (*join_findings, *derived.findings)
     typed = _type(protocol, joined)
-    findings = summarised((*findings, *join_findings, *presence_findings(protocol, joined), *typed.findings))
-    if errors(findings):
+    long = read_records(protocol, molecular.records)
+    found = (*join_findings, *presence_findings(protocol, joined), *typed.findings, *long.findings)
+    findings = summarised((*findings, *found))
+    if errors(findings) or broken:
         return None, findings
-    return _select(protocol, joined, typed, steps, sources, derived, findings)
+    return _select(protocol, joined, typed, long.frames, steps, sources, derived, findings)
 
 
 def _type(protocol: Protocol, joined: Joined) -> _Typed:
@@ -177,20 +186,22 @@ def _select(
     protocol: Protocol,
     joined: Joined,
     typed: _Typed,
+    long: Mapping[str, pd.DataFrame],
     steps: Sequence[Step],
     sources: Table,
     derived: Derivation,
     findings: tuple[Finding, ...],
 ) -> tuple[Cohort | None, tuple[Finding, ...]]:
     """Apply eligibility and the declared drops, look at what is left, and freeze it."""
-    judged = joined.frame.assign(**{str(name): typed.frame[name] for name in typed.frame.columns})
-    keep, criteria_steps, eligibility = apply_criteria(protocol.eligibility, judged)
+    tables = judged_tables(protocol, joined, typed.frame, long)
+    keep, criteria_steps, eligibility = apply_criteria(protocol.eligibility, tables)
     drops = (*_armless(protocol, typed.arm), *typed.outcomes[protocol.estimand.endpoint].drops)
     usable, _ = _drop(drops, np.ones(len(keep), dtype=np.bool_))
     keep, drop_steps = _drop(drops, keep)
     all_steps = (*steps, *criteria_steps, *drop_steps)
     findings = (
         *findings,
+        *findings_on(protocol.eligibility, tables, next(iter(joined.files.values()))),
         *too_few(protocol, joined, typed.arm, typed.outcomes[protocol.estimand.endpoint].outcome, keep, all_steps),
     )
     if errors(findings):
@@ -226,7 +237,7 @@ def _select(
             for name, parts in derived.learned.items()
             if name in frame.columns
         },
-        everyone=_everyone(protocol, joined, replace(typed, frame=derived.among(typed.frame, usable)), judged, usable),
+        everyone=_everyone(protocol, joined, replace(typed, frame=derived.among(typed.frame, usable)), tables, usable),
     )
     return cohort, findings
 
@@ -238,7 +249,7 @@ def _armless(protocol: Protocol, arm: NDArray[np.object_] | None) -> list[tuple[
     return [("arms.missing", "arm missing, dropped as declared", np.array([name is None for name in arm], dtype=bool))]
 
 
-def _everyone(protocol: Protocol, joined: Joined, typed: _Typed, judged: pd.DataFrame, usable: Mask) -> Everyone | None:
+def _everyone(protocol: Protocol, joined: Joined, typed: _Typed, tables: Tables, usable: Mask) -> Everyone | None:
     """Patients before eligibility; None where no criterion is applied by a program."""
     if protocol.criteria.rules is None and not any(criterion.when for criterion in protocol.eligibility):
         return None
@@ -258,7 +269,8 @@ def _everyone(protocol: Protocol, joined: Joined, typed: _Typed, judged: pd.Data
         data_hash="",
         groups=None if typed.groups is None else typed.groups[usable],
     )
-    return Everyone(cohort=cohort, judged=rows(judged, usable).set_axis(frame.index, axis=0))
+    patients = rows(tables.patients, usable).set_axis(frame.index, axis=0)
+    return Everyone(cohort=cohort, tables=replace(tables, patients=patients))
 
 
 def _drop(drops: Sequence[tuple[str, str, Mask]], keep: Mask) -> tuple[Mask, list[Step]]:

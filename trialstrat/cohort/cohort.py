@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.results import Finding, Table
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ class Cohort:
 class Everyone:
     """All patients with a usable outcome, before eligibility, for questions about the criteria themselves.
 
-    ``cohort`` holds them like the study's own patients (rows sorted by id), ``judged`` (same rows) what criteria ask.
+    ``cohort`` holds them like the study's own patients (rows sorted by id), ``tables`` (same rows) what criteria ask.
     """
 
     cohort: Cohort
-    judged: pd.DataFrame
+    tables: Tables

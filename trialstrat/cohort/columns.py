@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.readers.table import floats_of_text
 from trialstrat.cohort.rules import visible
-from trialstrat.protocol.model import Value
+from trialstrat.protocol.base import Value
+from trialstrat.protocol.language.values import number, same
 
 #: Codes of :func:`match` for cells that are missing, or equal none of the declared values.
 MISSING, UNMATCHED = -2, -1
 #: Larger magnitudes are placeholders or faults, and their squares overflow.
 LARGEST = 1e30
 
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _KINDS = {
     "with thousands signs": re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?"),
     "with a decimal comma": re.compile(r"[-+]?\d*,\d+"),
@@ -40,21 +40,6 @@ def column(frame: pd.DataFrame, name: str) -> pd.Series:
 def rows(frame: pd.DataFrame, keep: NDArray[np.bool_]) -> pd.DataFrame:
     """The rows in a mask, with a fresh default index."""
     return cast("pd.DataFrame", frame[keep]).reset_index(drop=True)
-
-
-def number(text: str) -> float | None:
-    """The number that a text is, or None. Only plain decimal forms count: no ``inf``, ``0x1F`` or ``1_000``."""
-    trimmed = text.strip()
-    return float(trimmed) if _NUMBER.fullmatch(trimmed) else None
-
-
-def same(declared: Value, text: str) -> bool:
-    """Whether a cell holds a declared value: numbers compare as numbers, text exactly, true/false in any case."""
-    if isinstance(declared, bool):
-        return text.strip().lower() == str(declared).lower()
-    if isinstance(declared, int | float):
-        return number(text) == float(declared)
-    return text == declared
 
 
 def is_missing(series: pd.Series) -> NDArray[np.bool_]:

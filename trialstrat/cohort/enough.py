@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from trialstrat.cohort.attrition import Step
 from trialstrat.cohort.cohort import Outcome
-from trialstrat.cohort.eligibility import Step
 from trialstrat.cohort.integrate import Joined
 from trialstrat.cohort.rules import finding
 from trialstrat.protocol.model import Protocol

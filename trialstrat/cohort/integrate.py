@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trialstrat.cohort.attrition import Step
 from trialstrat.cohort.columns import rows, unified
-from trialstrat.cohort.eligibility import Step
 from trialstrat.cohort.prepare import ROW, Prepared
 from trialstrat.cohort.rules import finding, rows_finding
 from trialstrat.results import Column, Finding, Table

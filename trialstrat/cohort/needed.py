@@ -7,7 +7,8 @@ from trialstrat.cohort.integrate import Joined
 from trialstrat.cohort.outcomes import CNSR
 from trialstrat.cohort.prepare import missing_column
 from trialstrat.protocol.features_model import InstabilityFeature, MeasurementFeature
-from trialstrat.protocol.model import Condition, Endpoint, Protocol
+from trialstrat.protocol.language.names import kinds_asked, long_tables, patient_columns
+from trialstrat.protocol.model import Endpoint, Protocol
 from trialstrat.results import Finding
 
 
@@ -31,10 +32,16 @@ def role_columns(protocol: Protocol) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def criteria_columns(protocol: Protocol) -> list[str]:
+    """Columns of the patients that only criteria may name, time zero of the long tables among them."""
+    nodes = [node for entry in protocol.eligibility for node in entry.when]
+    zero = [protocol.time_zero] if protocol.time_zero and long_tables(nodes, protocol.molecular) else []
+    return [*patient_columns(nodes, protocol.molecular), *zero]
+
+
 def declared_columns(protocol: Protocol) -> list[str]:
     """Every column that the protocol names, once: those with a role, then those that only criteria use."""
-    criteria = [condition.column for entry in protocol.eligibility for condition in entry.when]
-    return list(dict.fromkeys([*role_columns(protocol), *criteria]))
+    return list(dict.fromkeys([*role_columns(protocol), *criteria_columns(protocol)]))
 
 
 def columns_needed(protocol: Protocol) -> set[str]:
@@ -57,19 +64,10 @@ def presence_findings(protocol: Protocol, joined: Joined) -> tuple[Finding, ...]
     file = ", ".join(dict.fromkeys(joined.files.values()))
     absent = [name for name in declared_columns(protocol) if name not in joined.frame]
     found = [missing_column(name, joined.found, file) for name in absent]
+    nodes = [node for entry in protocol.eligibility for node in entry.when]
+    numeric = {name for name, kind in kinds_asked(nodes, protocol.molecular).items() if kind == "number"}
     continuous = {variable.column for variable in protocol.variables if variable.kind == "continuous"}
-    ranged = {
-        condition.column
-        for entry in protocol.eligibility
-        for condition in entry.when
-        if is_range(condition) and condition.column in joined.frame and condition.column not in continuous
-    }
-    for name in sorted(ranged):
+    for name in sorted(name for name in numeric - continuous if name in joined.frame):
         _, bad = numbers(column(joined.frame, name))
         found += joined.rows("E-VALUE-TEXT", name, bad, "a criterion compares it with a number")
     return tuple(found)
-
-
-def is_range(condition: Condition) -> bool:
-    """Whether a condition compares with numbers."""
-    return any(x is not None for x in (condition.at_least, condition.at_most, condition.above, condition.below))

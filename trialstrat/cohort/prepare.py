@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trialstrat.cohort.attrition import Step
 from trialstrat.cohort.columns import as_text, column, distinct_texts, is_missing, match, rows, same, twins, unified
-from trialstrat.cohort.eligibility import Step
 from trialstrat.cohort.harmonise import in_units
 from trialstrat.cohort.ids import normalised
 from trialstrat.cohort.readers.table import RawTable, checked_names, float_columns

@@ -216,6 +216,8 @@ RULES: dict[str, Rule] = {
         ("W-MARKERS-DROPPED", "markers dropped (constant or too often missing)", ""),
         ("E-MARKERS-NONE", "no numeric marker in this block", "Correct source: or prefix: of the block"),
         # criteria
+        ("W-CRIT-EMPTY", "no patient passes this criterion", "Correct the threshold, the level or the unit"),
+        ("I-CRIT-ALWAYS", "this criterion removes nobody of these data", ""),
         ("N-CRITERION-NONE", "no patient is left after this criterion", "Check its conditions and units"),
     )
 }

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from trialstrat.cohort.eligibility import MET, conjunction, evaluate_condition
+from trialstrat.cohort.language.states import MET, conjunction, evaluate_condition
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.model import Condition, Variable
 

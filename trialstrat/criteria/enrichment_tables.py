@@ -10,7 +10,8 @@ from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import ShownOutcome, arm_labels, arm_rows, said_horizon
 from trialstrat.criteria.distil import DistilledRule
 from trialstrat.criteria.held_out import HeldOutRule, event_rate
-from trialstrat.protocol.model import Condition, EligibilityCriterion
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.model import Condition
 from trialstrat.results import Cell, Column, Estimate, Table
 from trialstrat.subgroups.curves import CURVE_METHOD, DrawnCurve, at_risk_table, draw, km_table
 
@@ -39,7 +40,7 @@ def rule_text(rule: Sequence[Condition], labels: Mapping[str, str]) -> str:
     return " and ".join(condition_text(condition, labels) for condition in rule)
 
 
-def written_table(criteria: Sequence[EligibilityCriterion]) -> Table:
+def written_table(criteria: Sequence[Criterion]) -> Table:
     """``criteria.written``: eligibility as the protocol states it."""
     return Table(
         name="criteria.written",

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from trialstrat.errors import IntegrityError
-from trialstrat.protocol.model import Condition, Declared, EligibilityCriterion, Name, Protocol, Variable
+from trialstrat.protocol.base import Declared, Name
+from trialstrat.protocol.declared_schema import declared_schema, variable_columns
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.model import Condition
+from trialstrat.protocol.language.names import kinds_asked, long_tables, on_patients, patient_columns
+from trialstrat.protocol.language.schema import PATIENTS, Kind, Molecular, Schema, TableSchema
+from trialstrat.protocol.model import Protocol, Variable
 
 Origin = Literal["written", "prognostic_enrichment", "predictive_rule"]
 
@@ -20,7 +26,7 @@ exclusion criterion is. Apply them with: trialstrat screen THIS-FILE new_patient
 Do not edit: the fingerprint at the end covers every line; screening refuses a file that does not match."""
 
 
-class FrozenCriterion(EligibilityCriterion):
+class FrozenCriterion(Criterion):
     """A criterion with where it comes from and how well it is supported."""
 
     origin: Origin = "written"
@@ -37,8 +43,18 @@ class FrozenCriteria(Declared):
     evidence: Literal["exploratory", "confirmatory"]
     id_column: str
     variables: tuple[Variable, ...]
+    tables: dict[str, TableSchema] = Field(default_factory=dict, description="Long tables that criteria look at.")
+    time_zero: str = ""
+    molecular: Molecular = Molecular()
     criteria: tuple[FrozenCriterion, ...]
     fingerprint: str = ""
+
+    @property
+    def schema_of_data(self) -> Schema:
+        """The tables and columns of the patients that the criteria are applied to."""
+        patients = TableSchema(columns=variable_columns(self.variables), id=self.id_column)
+        tables = {**self.tables, PATIENTS: patients}
+        return Schema(tables=tables, time_zero=self.time_zero, molecular=self.molecular)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,31 +86,34 @@ def freeze(protocol: Protocol, rules: tuple[FoundRule, ...]) -> FrozenCriteria:
         for at, rule in enumerate(rules, start=1)
     )
     written = tuple(FrozenCriterion(**criterion.model_dump()) for criterion in protocol.eligibility)
-    used = {condition.column for criterion in (*written, *found) for condition in criterion.when}
+    nodes = [node for entry in (*written, *found) for node in entry.when]
+    tables = long_tables(nodes, protocol.molecular)
+    zero = protocol.time_zero if tables else ""
+    used = [*patient_columns(nodes, protocol.molecular), *([zero] if zero else [])]
     plain = {variable.column: Variable(**variable.model_dump(exclude={"role"})) for variable in protocol.variables}
-    unlisted = {column: _undeclared(column, (*written, *found)) for column in used - plain.keys()}
+    asked = kinds_asked(nodes, protocol.molecular)
+    unlisted = {name: _undeclared(name, asked.get(name), nodes, protocol.molecular) for name in used}
+    declared = declared_schema(protocol).tables
     frozen = FrozenCriteria(
         study=protocol.id,
         version=protocol.version,
         title=protocol.title,
         evidence=protocol.status,
         id_column=protocol.sources[0].id or "id",
-        variables=tuple({**plain, **unlisted}[column] for column in sorted(used)),
+        variables=tuple({**unlisted, **plain}[column] for column in sorted(set(used))),
+        tables={name: declared[name] for name in tables},
+        time_zero=zero,
+        molecular=protocol.molecular,
         criteria=(*written, *found),
     )
     return frozen.model_copy(update={"fingerprint": fingerprint(frozen)})
 
 
-def _undeclared(column: str, criteria: tuple[FrozenCriterion, ...]) -> Variable:
+def _undeclared(column: str, kind: Kind | None, nodes: Sequence[Any], layout: Molecular) -> Variable:
     """A column that only eligibility uses: a number when a range is asked of it, text otherwise."""
-    conditions = [condition for entry in criteria for condition in entry.when if condition.column == column]
-    numeric = any(
-        bound is not None
-        for condition in conditions
-        for bound in (condition.at_least, condition.at_most, condition.above, condition.below)
-    )
-    unit = next((condition.unit for condition in conditions if condition.unit), "")
-    return Variable(column=column, kind="continuous" if numeric else "categorical", unit=unit)
+    asked = [node for node in on_patients(nodes, layout) if isinstance(node, Condition) and node.column == column]
+    unit = next((node.unit for node in asked if node.unit), "")
+    return Variable(column=column, kind="continuous" if kind == "number" else "categorical", unit=unit)
 
 
 def fingerprint(criteria: FrozenCriteria) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trialstrat.cohort.attrition import Step, attrition_table
 from trialstrat.cohort.cohort import Cohort
-from trialstrat.cohort.eligibility import Step, attrition_table
 from trialstrat.criteria.emulation import Judged
 from trialstrat.protocol.model import Variable
 from trialstrat.results import Cell, Column, Table

@@ -26,12 +26,14 @@ import pandas as pd
 from pydantic import ValidationError
 
 from trialstrat.cohort.columns import column, is_missing, numbers
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.cohort.times import dates
-from trialstrat.criteria.language.linked import step_columns
-from trialstrat.criteria.language.model import Comparison, Criterion, Keep, Linked, Missing, Negation, Pick, walk
-from trialstrat.criteria.language.schema import PATIENTS, ColumnSchema, Schema, Tables, TableSchema
 from trialstrat.criteria.trialpathfinder_lines import parse_line
 from trialstrat.errors import InvalidInputError
+from trialstrat.protocol.language.criterion import Criterion, Missing
+from trialstrat.protocol.language.model import Comparison, Keep, Linked, Negation, Pick, walk
+from trialstrat.protocol.language.names import step_columns
+from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema, Schema, TableSchema
 
 _UNUSUAL = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -137,7 +139,7 @@ def _block(name: str, start: int, head: str, body: Sequence[tuple[int, str]]) ->
 def rule_tables(
     rules: Sequence[Criterion], tables: Mapping[str, pd.DataFrame], patients: Sequence[Any], *, identifier: str
 ) -> Tables:
-    """Tables for :func:`trialstrat.criteria.language.evaluate.evaluate`, kinds read off the rules and the cells.
+    """Tables for :func:`trialstrat.cohort.language.evaluate.evaluate`, kinds read off the rules and the cells.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trialstrat.criteria.language.model import MAXIMUM_DEPTH, AllOf, AnyOf, Comparison, Keep, Pick
 from trialstrat.errors import InvalidInputError
+from trialstrat.protocol.language.model import MAXIMUM_DEPTH, AllOf, AnyOf, Comparison, Keep, Pick
 from trialstrat.protocol.model import Condition, Value
 
 _TOKEN = re.compile(

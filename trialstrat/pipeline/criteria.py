@@ -37,6 +37,6 @@ def criteria_stages(
         return [impact.result]
     candidates = tuple(candidate(rule, at, everyone) for at, rule in enumerate(found, start=1))
     searched = search_study(
-        everyone.cohort, (*written, *candidates), everyone.judged, impact.compared[0], rng=rng, jobs=jobs
+        everyone.cohort, (*written, *candidates), everyone.tables.patients, impact.compared[0], rng=rng, jobs=jobs
     )
     return [impact.result, searched]

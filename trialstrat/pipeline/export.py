@@ -14,8 +14,8 @@ from trialstrat.criteria.exporters import EXPORTERS
 from trialstrat.criteria.exporters.base import Export, exportable
 from trialstrat.criteria.exporters.concepts import ConceptMap
 from trialstrat.criteria.frozen import FrozenCriteria, from_mapping
-from trialstrat.criteria.language.model import CriteriaSet
 from trialstrat.errors import IntegrityError, StrictError, UsageError
+from trialstrat.protocol.language.criterion import CriteriaSet
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from trialstrat.cohort.cohort import Everyone
+from trialstrat.cohort.language.linked import step_tables
 from trialstrat.cohort.named_tables import OWNER, named_tables
 from trialstrat.cohort.readers.locate import locate, read_payload
-from trialstrat.criteria.language.linked import step_tables
-from trialstrat.criteria.language.model import Criterion, Linked, walk
 from trialstrat.criteria.search_study import Written
 from trialstrat.criteria.trialpathfinder import parse_rules, rule_tables
-from trialstrat.criteria.written import judged_linked
+from trialstrat.criteria.written import judged
 from trialstrat.errors import InvalidInputError, ProtocolError
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.model import Linked, walk
 from trialstrat.protocol.load import LoadedProtocol
 from trialstrat.protocol.model import Protocol
 
@@ -86,7 +87,7 @@ def apply_rules(loaded: LoadedProtocol, file: RuleFile, everyone: Everyone, root
 
     def judge(criterion: Any):
         try:
-            return judged_linked(criterion, tables)
+            return judged(criterion, tables)
         except InvalidInputError as fault:
             raise InvalidInputError(f"{file.name}: rule {criterion.id}: {fault}") from None
 

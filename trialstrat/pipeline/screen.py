@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trialstrat import store
 from trialstrat.cohort.build import read_patients
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.criteria.frozen import FrozenCriteria, from_mapping
-from trialstrat.criteria.screening import Screening, attrition
+from trialstrat.criteria.screening import DECISIONS, STATES, Screening, attrition
 from trialstrat.criteria.screening import screen as apply
 from trialstrat.results import Table
 
@@ -22,15 +25,10 @@ class ScreeningOutcome:
     attrition: Table
     out: Path
 
-    def counts(self) -> dict[str, int]:
-        """Patients by decision."""
-        decisions = self.screening.decision
-        return {kind: decisions.count(kind) for kind in ("eligible", "not eligible", "unknown")}
-
     def lines(self) -> list[str]:
         """What a terminal shows."""
         total = len(self.screening.ids)
-        shown = [f"{kind}: {count} of {total}" for kind, count in self.counts().items()]
+        shown = [f"{kind}: {count} of {total}" for kind, count in self.screening.counts().items()]
         if self.screening.manual:
             names = ", ".join(entry.id for entry in self.screening.manual)
             shown.append(f"A person must still check: {names} (no condition a machine can apply).")
@@ -38,14 +36,33 @@ class ScreeningOutcome:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe form; one entry per patient under ``decisions``."""
-        head = self.screening.head()
+        head = decision_head(self.screening)
         return {
             "out": str(self.out),
-            "counts": self.counts(),
+            "counts": self.screening.counts(),
             "manual": [entry.id for entry in self.screening.manual],
             "attrition": self.attrition.records(),
-            "decisions": [dict(zip(head, row, strict=True)) for row in self.screening.rows()],
+            "decisions": [dict(zip(head, row, strict=True)) for row in decision_rows(self.screening)],
         }
+
+
+def decision_head(screening: Screening) -> tuple[str, ...]:
+    """The column heads of :func:`decision_rows`."""
+    return ("id", "decision", "deciding_criterion", "reason", *(entry.id for entry in screening.criteria))
+
+
+def decision_rows(screening: Screening) -> list[tuple[str, ...]]:
+    """One row per patient: id, decision, deciding criterion, its reason, then the state of every criterion."""
+    decisions = np.array(DECISIONS, dtype=object)[screening.decision]
+    names = np.array([*(entry.id for entry in screening.criteria), ""], dtype=object)[screening.deciding]
+    words = np.array([STATES[1], STATES[0], STATES[-1]], dtype=object)
+    codes = np.where(screening.state == -1, 2, 1 - screening.state)
+    states = [words[codes[:, at]].tolist() for at in range(len(screening.criteria))]
+    why = [
+        screening.reasons[by][screening.reason[at, by]] if by >= 0 else ""
+        for at, by in enumerate(screening.deciding.tolist())
+    ]
+    return list(zip(screening.ids, decisions.tolist(), names.tolist(), why, *states, strict=True))
 
 
 def load_criteria(path: Path) -> FrozenCriteria:
@@ -66,7 +83,7 @@ def screen(criteria: Path, data: Path, *, out: Path | None = None, identifier: s
     """
     frozen = load_criteria(criteria)
     frame = read_patients(data, frozen.variables, identifier or frozen.id_column)
-    screening = apply(frozen, frame)
+    screening = apply(frozen.criteria, Tables(patients=frame, schema=frozen.schema_of_data))
     place = out or data.with_name(f"{data.stem}.screened.csv")
-    store.write_file(place, store.rows_to_csv(screening.head(), screening.rows()))
+    store.write_file(place, store.rows_to_csv(decision_head(screening), decision_rows(screening)))
     return ScreeningOutcome(screening=screening, attrition=attrition(screening), out=place)

@@ -183,7 +183,7 @@ def _sources(protocol: Protocol) -> Iterator[Remark]:
     for at, source in enumerate(protocol.sources):
         if source.id is None and source.layout in ("patients", "records"):
             yield Remark("P-ID", "error", f"sources.{at}", "no patient id", "Declare id: (the column), or id: row.")
-        elif source.id == "row" and len(protocol.sources) > 1:
+        elif source.id == "row" and (len(protocol.sources) > 1 or source.layout == "records"):
             text = "rows of one file cannot be matched with patients of another"
             yield Remark("P-ID-ROW", "error", f"sources.{at}.id", text, "Declare the column with the patient id.")
 

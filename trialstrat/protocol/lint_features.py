@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator
 
 from trialstrat.protocol.features_model import SignatureFeature
+from trialstrat.protocol.language.names import patient_columns
 from trialstrat.protocol.model import Protocol
 from trialstrat.protocol.remark import Remark
 from trialstrat.protocol.ucum import known
@@ -60,7 +61,7 @@ def feature_rules(protocol: Protocol) -> Iterator[Remark]:
 
 def _selecting(protocol: Protocol, learned: set[str]) -> Iterator[Remark]:
     for at, criterion in enumerate(protocol.eligibility):
-        names = sorted({condition.column for condition in criterion.when} & learned)
+        names = sorted(set(patient_columns(criterion.when, protocol.molecular)) & learned)
         if names:
             text = f"{', '.join(names)} is standardised among the patients analysed: it cannot select them"
             yield Remark("P-FEATURE-LEARNED", "error", f"eligibility.{at}", text, "Use method: rank, or one gene.")
@@ -68,7 +69,7 @@ def _selecting(protocol: Protocol, learned: set[str]) -> Iterator[Remark]:
 
 def _unused(protocol: Protocol) -> Iterator[Remark]:
     used = {variable.column for variable in protocol.variables}
-    used |= {condition.column for entry in protocol.eligibility for condition in entry.when}
+    used |= {name for entry in protocol.eligibility for name in patient_columns(entry.when, protocol.molecular)}
     if protocol.arms is not None:
         used |= {protocol.arms.column, *protocol.arms.strata, *protocol.arms.confounders}
     for at, feature in enumerate(protocol.features):

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from trialstrat.protocol.base import Declared, Name, TimeUnit, Value
 from trialstrat.protocol.criteria_model import CriteriaPlan
 from trialstrat.protocol.features_model import BatchEffects, Feature, GeneSymbols
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.model import Condition
+from trialstrat.protocol.language.schema import Molecular
 from trialstrat.protocol.missing_model import MissingData
 from trialstrat.protocol.privacy_model import Privacy
 from trialstrat.protocol.source_model import Source
@@ -159,43 +162,6 @@ class Estimand(Declared):
     summary: Literal[
         "hazard_ratio", "rmst_difference", "milestone_difference", "risk_difference", "odds_ratio", "mean_difference"
     ] = "hazard_ratio"
-
-
-class Condition(Declared):
-    """A test on one column; exactly one operator (or both ends of a range)."""
-
-    column: str
-    at_least: float | None = None
-    at_most: float | None = None
-    above: float | None = None
-    below: float | None = None
-    equals: Value | None = None
-    one_of: tuple[Value, ...] = ()
-    none_of: tuple[Value, ...] = ()
-    present: bool | None = Field(default=None, description="true: the value must be known.")
-    unit: str = ""
-
-    @model_validator(mode="after")
-    def _operator(self) -> Condition:
-        ranges = [x is not None for x in (self.at_least, self.at_most, self.above, self.below)]
-        others = [self.equals is not None, bool(self.one_of), bool(self.none_of), self.present is not None]
-        if sum(others) + (1 if any(ranges) else 0) != 1:
-            raise ValueError("one operator: at_least/at_most/above/below, equals, one_of, none_of or present")
-        if self.at_least is not None and self.above is not None:
-            raise ValueError("at_least and above cannot stand together")
-        if self.at_most is not None and self.below is not None:
-            raise ValueError("at_most and below cannot stand together")
-        return self
-
-
-class EligibilityCriterion(Declared):
-    """Eligibility as written: the protocol's own sentence and, where it can be applied, its conditions (all hold)."""
-
-    id: Name
-    kind: Literal["inclusion", "exclusion"]
-    text: str
-    when: tuple[Condition, ...] = ()
-    unknown: Literal["include", "exclude"] = Field(default="exclude", description="For patients with a missing value.")
 
 
 class Variable(Declared):
@@ -351,7 +317,9 @@ class Protocol(Declared):
     arms: Arms | None = None
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
     estimand: Estimand
-    eligibility: tuple[EligibilityCriterion, ...] = ()
+    eligibility: tuple[Criterion, ...] = ()
+    time_zero: str = Field(default="", description="Column of the patients with the date of time zero, for records.")
+    molecular: Molecular = Field(default=Molecular(), description="Where molecular events of criteria are found.")
     covariates: tuple[Variable, ...] = ()
     biomarkers: tuple[Biomarker, ...] = ()
     marker_blocks: tuple[MarkerBlock, ...] = ()

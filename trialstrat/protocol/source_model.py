@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from trialstrat.protocol.base import Declared, Name, Value
+from trialstrat.protocol.language.schema import ColumnSchema
 
 #: One row per patient; per sample; several per patient; per marker; genes by samples; per variant.
 Layout = Literal["patients", "samples", "records", "markers", "matrix", "variants"]
@@ -85,6 +86,12 @@ class Source(Declared):
         default=None, description="File of the genes that were looked at, one a line or a cBioPortal panel."
     )
     columns: tuple[str, ...] = Field(default=(), description="Only these columns are taken; by default all.")
+    fields: dict[str, ColumnSchema] = Field(
+        default_factory=dict, description="Kind and unit of the columns that criteria name (layout: records)."
+    )
+    time: str | None = Field(
+        default=None, description="Field with the date, or the days from time zero, of each row (layout: records)."
+    )
     units: dict[str, UnitRule] = Field(default_factory=dict, description="Unit harmonisation by column.")
     define: str | None = Field(default=None, description="define.xml with the labels and codes of the columns.")
     delimiter: str | None = Field(default=None, description="Field separator; found by looking when absent.")
@@ -121,10 +128,15 @@ class Source(Declared):
             "sample_rule": ("samples", "matrix", "variants"),
             "way": ("matrix",),
             "panel": ("variants",),
+            "time": ("records",),
         }
         for key, layouts in wanted.items():
             if getattr(self, key) is not None and self.layout not in layouts:
                 raise ValueError(f"{key}: goes with layout: {' or '.join(layouts)}")
+        if self.fields and self.layout != "records":
+            raise ValueError("fields: goes with layout: records")
+        if self.time is not None and self.time not in self.fields:
+            raise ValueError(f"declare the kind of {self.time} under fields: (date, or number for days)")
         if self.layout == "samples" and (self.sample is None or self.id is None):
             raise ValueError("layout: samples needs id: (the patient) and sample: (the sample)")
         if self.samples is not None and self.sample_rule is not None:

@@ -41,10 +41,17 @@ _WHOLE: Final[dict[str, tuple[float, str]]] = {
     "wk": (604800.0, "time"),
     "mo": (30.4375 * 86400.0, "time"),
     "a": (365.25 * 86400.0, "time"),
+    "minute": (60.0, "time"),
+    "day": (86400.0, "time"),
+    "week": (604800.0, "time"),
+    "month": (30.4375 * 86400.0, "time"),
+    "year": (365.25 * 86400.0, "time"),
     "mm[Hg]": (133.322387415, "pressure"),
     "[in_i]": (0.0254, "length"),
     "[lb_av]": (453.59237, "mass"),
 }
+#: Words that protocols use for UCUM's d, wk, mo, a; in the plural too.
+_WORDS: Final = frozenset(("minute", "day", "week", "month", "year"))
 #: Molar mass in g/mol; hemoglobin as the monomer (Fe), as laboratories report mmol/L.
 MOLAR_MASS: Final[dict[str, float]] = {
     "glucose": 180.156, "creatinine": 113.12, "bilirubin": 584.66, "cholesterol": 386.65, "triglycerides": 885.4,
@@ -151,6 +158,8 @@ def _atom(text: str, unit: str) -> tuple[float, str]:
         return 1.0, "number"
     if bare in _WHOLE:
         return _WHOLE[bare]
+    if bare.endswith("s") and bare[:-1] in _WORDS:
+        return _WHOLE[bare[:-1]]
     if bare.startswith(("10*", "10^")) and bare[3:].isdigit() and len(bare) <= 5:
         return 10.0 ** int(bare[3:]), "number"
     if bare in _ATOMS:

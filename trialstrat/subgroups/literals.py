@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trialstrat.cohort.columns import column
-from trialstrat.cohort.eligibility import MET, evaluate_condition
+from trialstrat.cohort.language.states import MET, evaluate_condition
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.model import Condition
 

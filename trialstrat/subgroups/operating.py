@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from trialstrat.cohort.eligibility import MET, conjunction, evaluate_condition
+from trialstrat.cohort.language.states import MET, conjunction, evaluate_condition
 from trialstrat.cohort.shown import ShownOutcome
 from trialstrat.protocol.model import Condition
 from trialstrat.results import Cell, Column, Estimate, StageResult, Table

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trialstrat.cohort.build import read_patients
-from trialstrat.cohort.eligibility import evaluate_condition
+from trialstrat.cohort.language.states import evaluate_condition
 from trialstrat.errors import DataError
 from trialstrat.protocol.model import Condition, Variable
 

@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.cohorts import marker_cohort
 from tests.helpers.predictions import held_out
 from tests.helpers.synthetic import Trial, cohort, trial
-from trialstrat.cohort.eligibility import conjunction, evaluate_condition
+from trialstrat.cohort.language.states import conjunction, evaluate_condition
 from trialstrat.criteria.enrichment import Enrichment, enrich
 from trialstrat.disclosure import protect
 from trialstrat.stats.scores import uno_c

@@ -18,16 +18,15 @@ from trialstrat.criteria.search_study import Written, search_study
 from trialstrat.criteria.thresholds import candidates, dimension, moved, thresholds
 from trialstrat.criteria.trialpathfinder import parse_rules
 from trialstrat.protocol.criteria_model import SearchPlan, Utility
-from trialstrat.protocol.model import Condition, EligibilityCriterion
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.model import Condition
 from trialstrat.subgroups.comparison import comparisons
 
 RULE = "\"R\n#Inclusion\nlab['Name'] == 'ALT'\nlab['Value'] <= 2.5 * lab['Norm']\nlab['Value'] >= 100\""
 
 
 def test_thresholds_of_what_decides_move_and_those_that_choose_rows_do_not():
-    plain = EligibilityCriterion(
-        id="I", kind="inclusion", text="", when=(Condition(column="age", at_least=18, at_most=80),)
-    )
+    plain = Criterion(id="I", kind="inclusion", text="", when=(Condition(column="age", at_least=18, at_most=80),))
     found = list(thresholds(plain))
     assert [(entry.bound, entry.value) for entry in found] == [("at_least", 18), ("at_most", 80)]
     assert moved(plain, found[1], 70.0).when[0].at_most == 70.0
@@ -47,7 +46,7 @@ def test_values_to_try_are_deciles_where_patients_have_the_column_and_multiples_
 
 def test_options_that_admit_the_same_patients_are_one():
     frame = pd.DataFrame({"age": [10.0] * 50 + [60.0] * 50})
-    criterion = EligibilityCriterion(id="I", kind="inclusion", text="", when=(Condition(column="age", at_least=18),))
+    criterion = Criterion(id="I", kind="inclusion", text="", when=(Condition(column="age", at_least=18),))
 
     def judge(changed) -> Judged:
         admits = frame["age"].to_numpy() >= changed.when[0].at_least
@@ -94,9 +93,7 @@ def studied(plan: dict | None = None, seed: int = 4):
     rng = np.random.default_rng(9)
     score = np.where(judged[1].admits, rng.uniform(0, 1, made.n), rng.uniform(-1, 0, made.n))
     frame = pd.DataFrame({"score": score}, index=made.frame.index)
-    criterion = EligibilityCriterion(
-        id="M", kind="inclusion", text="", when=(Condition(column="score", at_least=-0.9),)
-    )
+    criterion = Criterion(id="M", kind="inclusion", text="", when=(Condition(column="score", at_least=-0.9),))
 
     def judge(changed) -> Judged:
         admits = score >= changed.when[0].at_least
@@ -105,7 +102,7 @@ def studied(plan: dict | None = None, seed: int = 4):
     noise = replace(judged[2], id="Z")
     written = (
         Written(criterion=criterion, judged=judge(criterion), judge=judge),
-        Written(criterion=EligibilityCriterion(id="Z", kind="inclusion", text=""), judged=noise, judge=lambda _: noise),
+        Written(criterion=Criterion(id="Z", kind="inclusion", text=""), judged=noise, judge=lambda _: noise),
     )
     impact = impact_study(made, [entry.judged for entry in written], horizon=12.0, rng=np.random.default_rng(1))
     assert impact is not None
@@ -142,7 +139,7 @@ def test_any_number_of_jobs_gives_the_same_search():
 
 def unchangeable(entry: Judged, frame: pd.DataFrame):
     """A criterion without thresholds: kept or dropped."""
-    criterion = EligibilityCriterion(id=entry.id, kind="inclusion", text="")
+    criterion = Criterion(id=entry.id, kind="inclusion", text="")
     return dimension(criterion, entry, lambda _: entry, frame, (), fixed=False)
 
 

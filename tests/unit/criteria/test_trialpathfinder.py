@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialstrat.criteria.language.evaluate import admitted, evaluate
-from trialstrat.criteria.language.grammar import parse
-from trialstrat.criteria.language.model import Comparison, Keep, Linked, Negation, Pick
-from trialstrat.criteria.language.text import write_all
+from trialstrat.cohort.language.evaluate import admitted, evaluate
 from trialstrat.criteria.trialpathfinder import parse_rules, rule_tables
 from trialstrat.errors import InvalidInputError
+from trialstrat.protocol.language.grammar import parse
+from trialstrat.protocol.language.model import Comparison, Keep, Linked, Negation, Pick
+from trialstrat.protocol.language.text import write_all
 from trialstrat.protocol.model import Condition
 
 TUTORIAL = Path(__file__).parents[3].parent / "shared" / "data" / "trialpathfinder_tutorial"

@@ -144,7 +144,7 @@ CASES: list[tuple[str, list[tuple[str, Any]], list[tuple[str, str, str]]]] = [
     (
         "after time zero",
         [("covariates.0.measured", "after_time_zero")],
-        [("P-POST-BASELINE", "error", "covariates.0")],
+        [("P-POST-BASELINE", "error", "covariates.0"), ("E-CRIT-OUTCOME", "error", "eligibility.0.when.0")],
     ),
     (
         "the outcome as covariate",
@@ -177,43 +177,43 @@ CASES: list[tuple[str, list[tuple[str, Any]], list[tuple[str, str, str]]]] = [
     ),
     (
         "asked twice",
-        [("eligibility.+", criterion("I2", column="AGE", at_least=18))],
-        [("P-CRITERION-TWICE", "warning", "eligibility.1")],
+        [("eligibility.+", criterion("I2", column="AGE", unit="years", at_least=18))],
+        [("W-CRIT-TWICE", "warning", "eligibility.1")],
     ),
     (
         "impossible together",
-        [("eligibility.+", criterion("I2", column="AGE", below=18))],
-        [("P-CONTRADICTION", "error", "eligibility.1")],
+        [("eligibility.+", criterion("I2", column="AGE", unit="years", below=18))],
+        [("E-CRIT-CONTRADICTION", "error", "eligibility.1")],
     ),
     (
         "impossible together, far apart",
-        [("eligibility.+", criterion("I2", column="AGE", below=16))],
-        [("P-CONTRADICTION", "error", "eligibility.1")],
+        [("eligibility.+", criterion("I2", column="AGE", unit="years", below=16))],
+        [("E-CRIT-CONTRADICTION", "error", "eligibility.1")],
     ),
     (
         "one value left",
-        [("eligibility.+", criterion("I2", column="AGE", at_most=18))],
+        [("eligibility.+", criterion("I2", column="AGE", unit="years", at_most=18))],
         [],
     ),
     (
         "impossible alone",
-        [("eligibility.+", criterion("I2", column="AGE", at_least=70, at_most=60))],
-        [("P-CONTRADICTION", "error", "eligibility.1.when.0")],
+        [("eligibility.+", criterion("I2", column="AGE", unit="years", at_least=70, at_most=60))],
+        [("E-CRIT-CONTRADICTION", "error", "eligibility.1.when.0")],
     ),
     (
         "exclusions may overlap",
-        [("eligibility.+", criterion("E1", "exclusion", column="AGE", above=80))],
+        [("eligibility.+", criterion("E1", "exclusion", column="AGE", unit="years", above=80))],
         [],
     ),
     (
         "other unit",
-        [("eligibility.0.when.0.unit", "months")],
-        [("P-CRITERION-UNIT", "error", "eligibility.0.when.0")],
+        [("eligibility.0.when.0.unit", "kg")],
+        [("E-CRIT-UNIT", "error", "eligibility.0.when.0")],
     ),
     (
         "no such level",
         [("eligibility.+", criterion("I2", column="STAGE", one_of=["I", "IV"]))],
-        [("P-CRITERION-LEVEL", "error", "eligibility.1.when.0")],
+        [("E-CRIT-TYPE", "error", "eligibility.1.when.0")],
     ),
     (
         "a category as a number",
@@ -221,7 +221,7 @@ CASES: list[tuple[str, list[tuple[str, Any]], list[tuple[str, str, str]]]] = [
             ("covariates.+", {"column": "SEX", "kind": "categorical"}),
             ("eligibility.+", criterion("I2", column="SEX", above=0)),
         ],
-        [("P-CRITERION-KIND", "error", "eligibility.1.when.0")],
+        [("E-CRIT-TYPE", "error", "eligibility.1.when.0")],
     ),
 ]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialstrat.cohort.eligibility import MET, conjunction, evaluate_condition
+from trialstrat.cohort.language.states import MET, conjunction, evaluate_condition
 from trialstrat.subgroups.conjunctions import conjunctions
 from trialstrat.subgroups.literals import markers_of, splits
 

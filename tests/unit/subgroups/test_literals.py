@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trialstrat.cohort.eligibility import MET, evaluate_condition
+from trialstrat.cohort.language.states import MET, evaluate_condition
 from trialstrat.errors import InvalidInputError
 from trialstrat.subgroups.literals import condition_text, cuts, markers_of, rule_text, splits
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from trialstrat.criteria.exporters.concepts import ConceptMap
 from trialstrat.criteria.frozen import FrozenCriteria
-from trialstrat.criteria.language.model import AllOf, AnyOf, CriteriaSet, Criterion, Negation
-from trialstrat.criteria.language.text import write_all
-from trialstrat.protocol.model import Condition
+from trialstrat.protocol.language.criterion import CriteriaSet, Criterion
+from trialstrat.protocol.language.model import AllOf, AnyOf, Condition, Negation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +58,12 @@ def exportable(source: FrozenCriteria | CriteriaSet, concepts: ConceptMap | None
         study=source.study,
         version=source.version,
         title=source.title,
-        criteria=tuple(Criterion.embed(entry) for entry in source.criteria),
+        criteria=source.criteria,
         evidence={entry.id: entry.evidence for entry in source.criteria if entry.evidence},
         labels={variable.column: variable.title for variable in source.variables},
         units={variable.column: variable.unit for variable in source.variables},
         concepts=concepts,
     )
-
-
-def sentence(criterion: Criterion) -> str:
-    """The criterion's own sentence, or its condition where it has none."""
-    return criterion.text or write_all(criterion.when)
 
 
 def wanted(criterion: Criterion) -> Any:

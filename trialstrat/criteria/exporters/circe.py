@@ -15,7 +15,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from trialstrat.criteria.exporters.base import CannotCarryError, Export, Exportable, Loss, sentence
+from trialstrat.criteria.exporters.base import CannotCarryError, Export, Exportable, Loss
 from trialstrat.criteria.exporters.concepts import UNIT_CONCEPTS, Concept
 from trialstrat.criteria.exporters.omop import (
     BOUNDS,
@@ -23,14 +23,13 @@ from trialstrat.criteria.exporters.omop import (
     Age,
     Measured,
     Sex,
-    admits_missing,
     carried,
     question,
     tree,
     whole_days,
 )
-from trialstrat.criteria.language.model import Criterion
-from trialstrat.protocol.model import Condition
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.model import Condition
 
 _DOMAINS = {
     "measurement": "Measurement",
@@ -54,7 +53,7 @@ def circe(source: Exportable) -> Export:
     losses += [
         Loss(criterion=entry.id, reason="Circe cannot admit persons whose value is missing")
         for entry in source.criteria
-        if entry.when and admits_missing(entry)
+        if entry.when and entry.admits_missing
     ]
     body = {
         "ConceptSets": writer.sets,
@@ -93,7 +92,7 @@ class _Writer:
 
     def rule(self, entry: Criterion, node: Any) -> dict[str, Any]:
         group = tree(node, self.leaf, lambda kind, parts: _group("ALL" if kind == "all" else "ANY", Groups=parts))
-        return {"name": f"{entry.id} ({entry.kind})", "description": sentence(entry), "expression": group}
+        return {"name": f"{entry.id} ({entry.kind})", "description": entry.sentence, "expression": group}
 
     def leaf(self, node: Condition) -> dict[str, Any]:
         asked = question(node, self.source)

@@ -9,8 +9,8 @@ from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
-from trialstrat.criteria.language.model import Window
-from trialstrat.protocol.model import Declared
+from trialstrat.protocol.base import Declared
+from trialstrat.protocol.language.model import Window
 
 Domain = Literal["measurement", "condition", "drug", "procedure", "observation"]
 

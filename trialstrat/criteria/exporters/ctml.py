@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from trialstrat.criteria.exporters.base import CannotCarryError, Export, Exportable, Loss, sentence, wanted
+from trialstrat.criteria.exporters.base import CannotCarryError, Export, Exportable, Loss, wanted
 from trialstrat.criteria.exporters.concepts import AGE_COLUMNS, SEX_COLUMNS, SEX_CONCEPTS
-from trialstrat.criteria.language.model import AllOf, Alteration, AnyOf, Criterion, Negation
-from trialstrat.criteria.language.text import number_text, value_text
-from trialstrat.protocol.model import Condition
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.model import AllOf, Alteration, AnyOf, Condition, Negation
+from trialstrat.protocol.language.text import number_text, value_text
 
 _GENDER = {8507: "Male", 8532: "Female"}
 _MSI = {"msi-h": "MSI-H", "mss": "MSS"}
@@ -35,7 +35,7 @@ def ctml(source: Exportable) -> Export:
     body = {
         "protocol_no": source.study,
         "long_title": source.title,
-        "eligibility": [{"id": entry.id, "kind": entry.kind, "text": sentence(entry)} for entry in source.criteria],
+        "eligibility": [{"id": entry.id, "kind": entry.kind, "text": entry.sentence} for entry in source.criteria],
         "treatment_list": {"step": [{"step_number": 1, "match": tree, "arm": []}]},
     }
     return Export(content="\n".join(_yaml(body, 0)) + "\n", suffix="ctml.yml", losses=tuple(losses))

@@ -11,9 +11,10 @@ import json
 import re
 from typing import Any
 
-from trialstrat.criteria.exporters.base import CannotCarryError, Export, Exportable, Loss, sentence, wanted
-from trialstrat.criteria.language.model import AllOf, AnyOf, Criterion
-from trialstrat.protocol.model import Condition, Value
+from trialstrat.criteria.exporters.base import CannotCarryError, Export, Exportable, Loss, wanted
+from trialstrat.protocol.base import Value
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.model import AllOf, AnyOf, Condition
 
 _UCUM = "http://unitsofmeasure.org"
 _ID = re.compile(r"[^A-Za-z0-9.-]")
@@ -40,7 +41,7 @@ def fhir(source: Exportable) -> Export:
         "type": "person",
         "membership": "definitional",
         "name": f"Eligibility: {source.title or source.study}",
-        "description": "\n".join(f"- {entry.id} ({entry.kind}): {sentence(entry)}" for entry in source.criteria),
+        "description": "\n".join(f"- {entry.id} ({entry.kind}): {entry.sentence}" for entry in source.criteria),
         "characteristic": characteristics,
     }
     study = {

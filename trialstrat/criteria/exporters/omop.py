@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from trialstrat.criteria.exporters.base import CannotCarryError, Exportable, Loss, wanted
 from trialstrat.criteria.exporters.concepts import AGE_COLUMNS, SEX_COLUMNS, SEX_CONCEPTS, Concept
-from trialstrat.criteria.language.model import AllOf, AnyOf, Criterion
 from trialstrat.errors import InvalidInputError
-from trialstrat.protocol.model import Condition
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.model import AllOf, AnyOf, Condition
 from trialstrat.protocol.ucum import convert
 
 BOUNDS: Final = (("at_least", "gte", ">="), ("above", "gt", ">"), ("at_most", "lte", "<="), ("below", "lt", "<"))
@@ -105,11 +105,6 @@ def _recorded(node: Condition, declared: Concept, levels: tuple[Any, ...]) -> Re
     if refused and refused <= set(declared.yes):
         return Recorded(concept=declared, present=False)
     raise CannotCarryError(f"{node.column} stands for a record: it can only be asked for one of its yes or no levels")
-
-
-def admits_missing(criterion: Criterion) -> bool:
-    """Whether a patient whose value is missing passes the criterion."""
-    return criterion.missing == ("met" if criterion.kind == "inclusion" else "not met")
 
 
 def tree(node: Any, leaf: Callable[[Condition], Any], join: Callable[[str, list[Any]], Any]) -> Any:

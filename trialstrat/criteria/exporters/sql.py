@@ -17,15 +17,14 @@ from trialstrat.criteria.exporters.omop import (
     Age,
     Measured,
     Sex,
-    admits_missing,
     carried,
     question,
     tree,
     whole_days,
 )
-from trialstrat.criteria.language.model import Criterion
-from trialstrat.criteria.language.text import number_text
-from trialstrat.protocol.model import Condition
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.model import Condition
+from trialstrat.protocol.language.text import number_text
 
 #: Table, concept column and date column of each domain.
 _DOMAINS: Final = {
@@ -47,7 +46,7 @@ def sql(source: Exportable) -> Export:
 
     def write(entry: Criterion, node: Any) -> str:
         text = tree(node, leaf, lambda kind, parts: f"({(' AND ' if kind == 'all' else ' OR ').join(parts)})")
-        passes = f"COALESCE({text}, TRUE)" if admits_missing(entry) else text
+        passes = f"COALESCE({text}, TRUE)" if entry.admits_missing else text
         return f"  -- {entry.id} ({entry.kind})\n  AND {passes}"
 
     clauses, losses = carried(source, write)

@@ -6,9 +6,9 @@ import csv
 import io
 
 from trialstrat.criteria.exporters.base import Export, Exportable
-from trialstrat.criteria.language.model import CriteriaSet
-from trialstrat.criteria.language.protocol_text import to_protocol_text
-from trialstrat.criteria.language.text import write_all
+from trialstrat.criteria.protocol_text import to_protocol_text
+from trialstrat.protocol.language.criterion import CriteriaSet
+from trialstrat.protocol.language.text import write_all
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -12,9 +12,9 @@ import html
 import json
 from typing import Any
 
-from trialstrat.criteria.exporters.base import Export, Exportable, sentence
-from trialstrat.criteria.language.model import Criterion
-from trialstrat.criteria.language.text import write_all
+from trialstrat.criteria.exporters.base import Export, Exportable
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.text import write_all
 
 _CATEGORY = {"inclusion": ("C25532", "Inclusion Criteria"), "exclusion": ("C25370", "Exclusion Criteria")}
 _URL = "urn:trialstrat:criterion:"
@@ -73,7 +73,7 @@ def _item(at: int, entry: Criterion) -> dict[str, Any]:
         "name": entry.id,
         "label": None,
         "description": None,
-        "text": f"<p>{html.escape(sentence(entry), quote=False)}</p>",
+        "text": f"<p>{html.escape(entry.sentence, quote=False)}</p>",
         "dictionaryId": None,
         "notes": [],
         "instanceType": "EligibilityCriterionItem",
@@ -102,7 +102,7 @@ def _criterion(at: int, entry: Criterion, source: Exportable) -> dict[str, Any]:
         "id": f"EligibilityCriterion_{at}",
         "extensionAttributes": extensions,
         "name": entry.id,
-        "label": sentence(entry),
+        "label": entry.sentence,
         "description": "",
         "category": {
             "id": f"Code_{at}",

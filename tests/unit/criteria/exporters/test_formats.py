@@ -14,9 +14,9 @@ from trialstrat.criteria.exporters import EXPORTERS
 from trialstrat.criteria.exporters.base import Export, Exportable, exportable
 from trialstrat.criteria.exporters.concepts import ConceptMap
 from trialstrat.criteria.frozen import FrozenCriteria, FrozenCriterion
-from trialstrat.criteria.language.grammar import parse
-from trialstrat.criteria.language.model import CriteriaSet, Criterion
-from trialstrat.criteria.language.protocol_text import from_protocol_text
+from trialstrat.criteria.protocol_text import from_protocol_text
+from trialstrat.protocol.language.criterion import CriteriaSet, Criterion
+from trialstrat.protocol.language.grammar import parse
 from trialstrat.protocol.model import Condition, Variable
 from trialstrat.protocol.tree import parse as parse_yaml
 

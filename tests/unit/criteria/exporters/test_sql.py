@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trialstrat.cohort.language.evaluate import admitted
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.criteria.exporters import EXPORTERS
 from trialstrat.criteria.exporters.base import exportable
 from trialstrat.criteria.exporters.concepts import ConceptMap
-from trialstrat.criteria.language.evaluate import admitted
-from trialstrat.criteria.language.grammar import parse
-from trialstrat.criteria.language.model import CriteriaSet, Criterion
-from trialstrat.criteria.language.schema import ColumnSchema, Schema, Tables, TableSchema
+from trialstrat.protocol.language.criterion import CriteriaSet, Criterion
+from trialstrat.protocol.language.grammar import parse
+from trialstrat.protocol.language.schema import ColumnSchema, Schema, TableSchema
 
 duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed")
 

@@ -8,14 +8,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from trialstrat import store
-from trialstrat.criteria.language.grammar import parse
-from trialstrat.criteria.language.model import (
+from trialstrat.criteria.protocol_text import from_protocol_text, to_protocol_text
+from trialstrat.errors import InvalidInputError
+from trialstrat.protocol.language.criterion import CriteriaSet, Criterion
+from trialstrat.protocol.language.grammar import parse
+from trialstrat.protocol.language.model import (
     AllOf,
     Alteration,
     AnyOf,
     Comparison,
-    CriteriaSet,
-    Criterion,
+    Condition,
     Keep,
     Linked,
     Negation,
@@ -23,10 +25,7 @@ from trialstrat.criteria.language.model import (
     Records,
     Window,
 )
-from trialstrat.criteria.language.protocol_text import from_protocol_text, to_protocol_text
-from trialstrat.criteria.language.text import write, write_all
-from trialstrat.errors import InvalidInputError
-from trialstrat.protocol.model import Condition, EligibilityCriterion
+from trialstrat.protocol.language.text import write, write_all
 from trialstrat.protocol.tree import parse as parse_yaml
 
 # -- any expression ---------------------------------------------------------------------------------------------------
@@ -236,12 +235,24 @@ def test_rows_of_protocol_text_that_cannot_be_read_are_all_named() -> None:
 
 
 @pytest.mark.parametrize(("kind", "missing"), [("inclusion", "met"), ("exclusion", "not met")])
-def test_a_written_criterion_embeds_with_its_policy(kind: str, missing: str) -> None:
-    written = EligibilityCriterion(
-        id="a", kind=kind, text="t", when=(Condition(column="x", at_least=1),), unknown="include"
-    )
-    assert Criterion.embed(written).missing == missing
-    assert Criterion.embed(written).when == written.when
+def test_the_earlier_key_for_missing_values(kind: str, missing: str) -> None:
+    fields = {"id": "a", "kind": kind, "when": [{"column": "x", "at_least": 1}]}
+    assert Criterion.model_validate({**fields, "unknown": "include"}).missing == missing
+    assert Criterion.model_validate({**fields, "unknown": "exclude"}) == Criterion.model_validate(fields)
+    with pytest.raises(ValueError, match="remove unknown"):
+        Criterion.model_validate({**fields, "unknown": "include", "missing": "met"})
+    with pytest.raises(ValueError, match="include or exclude"):
+        Criterion.model_validate({**fields, "unknown": "perhaps"})
+
+
+def test_text_stands_for_the_list_or_for_an_entry_of_it() -> None:
+    text = 'age >= 18 "a"; sex is "F" or bmi < 30 "kg/m2"'
+    whole = Criterion(id="a", kind="inclusion", when=text)
+    assert whole.when == parse(text)
+    assert Criterion(id="a", kind="inclusion", when=text.split("; ")).when == whole.when
+    assert Criterion(id="a", kind="inclusion", when=[text]).when == (AllOf(all=parse(text)),)
+    with pytest.raises(ValueError, match="character 5: expected"):
+        Criterion(id="a", kind="inclusion", when="age __import__")
 
 
 pieces = st.sampled_from(

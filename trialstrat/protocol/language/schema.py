@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
-import pandas as pd
-
-from trialstrat.protocol.model import Declared, Variable
+from trialstrat.protocol.base import Declared
 
 Kind = Literal["number", "text", "date"]
 
@@ -61,26 +57,3 @@ class Schema(Declared):
     tables: dict[str, TableSchema]
     time_zero: str = ""
     molecular: Molecular = Molecular()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Tables:
-    """Data and schema together. ``patients`` has one row per patient and the patient as its index."""
-
-    patients: pd.DataFrame
-    long: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    schema: Schema
-
-
-def schema_of(variables: tuple[Variable, ...]) -> Schema:
-    """The schema that a protocol or a frozen file declares: one table of patients."""
-    columns = {
-        entry.column: ColumnSchema(
-            kind="number" if entry.kind == "continuous" else "text",
-            unit=entry.unit,
-            levels=tuple(str(level) for level in entry.levels),
-            outcome=entry.measured == "after_time_zero",
-        )
-        for entry in variables
-    }
-    return Schema(tables={PATIENTS: TableSchema(columns=columns)})

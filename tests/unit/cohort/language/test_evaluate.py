@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialstrat.cohort.eligibility import evaluate_criterion
-from trialstrat.criteria.language.evaluate import admitted, evaluate
-from trialstrat.criteria.language.grammar import parse
-from trialstrat.criteria.language.model import Criterion
-from trialstrat.criteria.language.schema import ColumnSchema, Molecular, Schema, Tables, TableSchema
+from trialstrat.cohort.language.evaluate import admitted, evaluate, state_of
+from trialstrat.cohort.language.states import conjunction, evaluate_condition
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.errors import InvalidInputError
-from trialstrat.protocol.model import Condition, EligibilityCriterion
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.grammar import parse
+from trialstrat.protocol.language.schema import ColumnSchema, Molecular, Schema, TableSchema
+from trialstrat.protocol.model import Condition
 
 NUMBER, TEXT, DATE = (ColumnSchema(kind=kind) for kind in ("number", "text", "date"))
 PATIENTS = pd.DataFrame(
@@ -192,18 +193,11 @@ def test_an_empty_record_satisfies_no_inclusion(line: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(tables(), st.sampled_from(["inclusion", "exclusion"]), st.booleans())
-def test_an_embedded_criterion_is_decided_as_before(data: Tables, kind: str, include: bool) -> None:
-    written = EligibilityCriterion(
-        id="a",
-        kind=kind,
-        text="t",
-        when=(Condition(column="age", at_least=18), Condition(column="MSI", one_of=("MSS",))),
-        unknown="include" if include else "exclude",
-    )
-    before = evaluate_criterion(written, data.patients)
-    after = evaluate(Criterion.embed(written), data)
-    known = before >= 0
-    assert (after[known] == before[known]).all()
-    undecided = (1 if kind == "inclusion" else 0) if include else -1
-    assert (after[~known] == undecided).all()
+@given(tables(), st.sampled_from(["inclusion", "exclusion"]), st.sampled_from(["met", "not met", "unknown"]))
+def test_the_missing_policy_touches_only_what_is_unknown(data: Tables, kind: str, missing: str) -> None:
+    when = (Condition(column="age", at_least=18), Condition(column="MSI", one_of=("MSS",)))
+    criterion = Criterion(id="a", kind=kind, when=when, missing=missing)
+    before, after = state_of(criterion, data), evaluate(criterion, data)
+    assert (before == conjunction([evaluate_condition(node, data.patients) for node in when])).all()
+    assert (after[before >= 0] == before[before >= 0]).all()
+    assert (after[before < 0] == {"met": 1, "not met": 0, "unknown": -1}[missing]).all()

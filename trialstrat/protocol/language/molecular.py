@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from trialstrat.criteria.language.model import Alteration, Records
-from trialstrat.criteria.language.schema import Molecular
 from trialstrat.errors import InvalidInputError
-from trialstrat.protocol.model import Condition
+from trialstrat.protocol.language.model import Alteration, Condition, Records
+from trialstrat.protocol.language.schema import Molecular
 
 
 def alteration_as_records(node: Alteration, layout: Molecular) -> Records | Condition:

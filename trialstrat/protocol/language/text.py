@@ -1,4 +1,4 @@
-"""An expression as one line of text; :func:`trialstrat.criteria.language.grammar.parse` reads it back."""
+"""An expression as one line of text; :func:`trialstrat.protocol.language.grammar.parse` reads it back."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import json
 import re
 from typing import Any
 
-from trialstrat.criteria.language.model import (
+from trialstrat.protocol.base import Value
+from trialstrat.protocol.language.model import (
     AllOf,
     Alteration,
     AnyOf,
     Comparison,
+    Condition,
     Keep,
     Linked,
     Negation,
     Pick,
     Records,
 )
-from trialstrat.protocol.model import Condition, Value
 
 _WORDS = """
 and or not is in known unknown true false any every count nearest latest earliest where from to day has none absent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from trialstrat.cohort.columns import column
-from trialstrat.cohort.eligibility import MET, NOT_MET, UNKNOWN, State
-from trialstrat.criteria.language.conditions import row_state, values
-from trialstrat.criteria.language.model import Comparison, Keep, Linked, Pick, walk
-from trialstrat.criteria.language.schema import PATIENTS, ColumnSchema, Tables
+from trialstrat.cohort.language.conditions import row_state, values
+from trialstrat.cohort.language.states import MET, NOT_MET, UNKNOWN, State
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.errors import InvalidInputError
-from trialstrat.protocol.model import Condition
+from trialstrat.protocol.language.model import Keep, Linked, Pick
+from trialstrat.protocol.language.names import step_tables
+from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema
 
 #: Position of the patient in the frame of patients, in every joined frame.
 _OWNER = "\0owner"
@@ -45,26 +45,6 @@ def linked_state(node: Linked, tables: Tables) -> State:
     work.keep(group, _rows(question, work.frames[group], work.columns))
     met = work.present(group) & ~gone
     return np.where(unmeasured, UNKNOWN, np.where(met, MET, NOT_MET)).astype(np.int8)
-
-
-def step_tables(step: Keep | Pick) -> tuple[str, ...]:
-    """The tables a step names, in order of appearance."""
-    return tuple(dict.fromkeys(name.partition(".")[0] for name in step_columns(step)))
-
-
-def step_columns(step: Keep | Pick) -> tuple[str, ...]:
-    """The columns a step names, as ``table.column``."""
-    if isinstance(step, Pick):
-        return (step.left,) if step.right is None else (step.left, step.right)
-    return tuple(_columns(step.keep))
-
-
-def _columns(node: Any) -> Iterable[str]:
-    for part in walk(node):
-        if isinstance(part, Condition):
-            yield part.column
-        elif isinstance(part, Comparison):
-            yield from (part.left, part.right)
 
 
 def _rows(step: Keep | Pick, frame: pd.DataFrame, columns: dict[str, ColumnSchema]) -> Any:

@@ -11,15 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trialstrat.cohort.columns import as_text, column, numbers
-from trialstrat.cohort.eligibility import MET, UNKNOWN, State, conjunction, evaluate_condition
+from trialstrat.cohort.language.states import MET, UNKNOWN, State, conjunction, evaluate_condition
 from trialstrat.cohort.times import dates
-from trialstrat.criteria.language.model import AllOf, AnyOf, Comparison, Negation
-from trialstrat.criteria.language.schema import ColumnSchema
 from trialstrat.errors import InvalidInputError
-from trialstrat.protocol.model import Condition
-from trialstrat.protocol.ucum import convert
+from trialstrat.protocol.language.model import AllOf, AnyOf, Comparison, Condition, Negation
+from trialstrat.protocol.language.ranges import in_unit, ranged
+from trialstrat.protocol.language.schema import ColumnSchema
 
-_BOUNDS = ("at_least", "at_most", "above", "below")
 _YEAR = re.compile(r"\d{4}")
 _AGAINST_ZERO: Mapping[str, Mapping[str, Any]] = {
     "<": {"below": 0},
@@ -64,31 +62,18 @@ def row_state(node: Any, frame: pd.DataFrame, columns: Mapping[str, ColumnSchema
 
 def condition_state(node: Condition, frame: pd.DataFrame, declared: ColumnSchema | None) -> State:
     """A condition, its bounds in the column's unit, or in that of each row where the unit is a column."""
-    if not node.unit or declared is None or not _ranged(node):
+    if not node.unit or declared is None or not ranged(node):
         return evaluate_condition(node, frame)
     if not declared.unit_column:
-        return evaluate_condition(_in_unit(node, declared.unit or node.unit, declared.analyte), frame)
+        return evaluate_condition(in_unit(node, declared.unit or node.unit, declared.analyte), frame)
     if declared.unit_column not in frame.columns:
         raise InvalidInputError(f"criterion: there is no unit column {declared.unit_column!r}; correct the schema")
     codes, units = pd.factorize(as_text(column(frame, declared.unit_column)))
     state = np.full(len(frame), UNKNOWN, dtype=np.int8)
     for code, unit in enumerate(units):
         rows = codes == code
-        state[rows] = evaluate_condition(_in_unit(node, str(unit), declared.analyte), frame.loc[rows])
+        state[rows] = evaluate_condition(in_unit(node, str(unit), declared.analyte), frame.loc[rows])
     return state
-
-
-def _ranged(node: Condition) -> bool:
-    return any(getattr(node, bound) is not None for bound in _BOUNDS)
-
-
-def _in_unit(node: Condition, unit: str, analyte: str) -> Condition:
-    bounds = {
-        bound: convert(value, node.unit, unit, analyte)
-        for bound in _BOUNDS
-        if (value := getattr(node, bound)) is not None
-    }
-    return node.model_copy(update={**bounds, "unit": unit})
 
 
 def _comparison(node: Comparison, frame: pd.DataFrame, columns: Mapping[str, ColumnSchema]) -> State:
@@ -120,25 +105,29 @@ def values(frame: pd.DataFrame, name: str, declared: ColumnSchema | None) -> NDA
     return found
 
 
+def days_of(series: pd.Series) -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
+    """ISO dates as days, a year alone as its first day, NaT where missing; and which cells are no such date."""
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        return series.to_numpy(dtype="datetime64[D]"), np.zeros(len(series), dtype=bool)
+    codes, levels = pd.factorize(as_text(series))
+    full = [f"{level}-01-01" if _YEAR.fullmatch(str(level).strip()) else str(level) for level in levels]
+    days, bad = dates(pd.Series([*full, None], dtype=object))
+    return days[codes], bad[codes]
+
+
 def day_numbers(series: pd.Series) -> NDArray[np.float64]:
-    """ISO dates as days since 1970, a year alone as its first day, nan where missing.
+    """Dates as days since 1970, nan where missing.
 
     Raises
     ------
     InvalidInputError
-        When cells hold something that is no such date.
+        When cells hold something that is no date.
     """
-    if pd.api.types.is_datetime64_any_dtype(series.dtype):
-        series = series.dt.strftime("%Y-%m-%d")
-    text = as_text(series)
-    codes, levels = pd.factorize(text)
-    full = [f"{level}-01-01" if _YEAR.fullmatch(str(level).strip()) else str(level) for level in levels]
-    days, bad = dates(pd.Series([*full, None], dtype=object))
-    count = int(bad[codes].sum())
-    if count:
+    days, bad = days_of(series)
+    if bad.any():
         raise InvalidInputError(
-            f"criterion on {series.name}: {count} of {len(series)} values are no dates; write YYYY-MM-DD or YYYY"
+            f"criterion on {series.name}: {int(bad.sum())} of {len(bad)} values are no dates; write YYYY-MM-DD or YYYY"
         )
     out = days.astype(np.float64)
     out[np.isnat(days)] = np.nan
-    return out[codes]
+    return out

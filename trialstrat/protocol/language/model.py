@@ -1,25 +1,51 @@
 """What an eligibility criterion may ask: one model for the protocol file, the text, the evaluation and every export.
 
-A plain :class:`~trialstrat.protocol.model.Condition` on a column is an expression as it stands; the other nodes combine
-conditions or apply them to the rows of a long table. All of it is data: nothing here is ever evaluated as a program.
+A plain :class:`Condition` on a column is an expression as it stands; the other nodes combine conditions or apply them
+to the rows of a long table. All of it is data: nothing here is ever evaluated as a program.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from trialstrat.protocol.model import Condition, Declared, EligibilityCriterion, Name
+from trialstrat.protocol.base import Declared, Value
 
-Missing = Literal["met", "not met", "unknown"]
 Take = Literal["any", "every", "count", "nearest", "latest", "earliest"]
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 Event = Literal["mutation", "copy_number", "expression", "tmb", "msi"]
 
 #: Deepest nesting of and / or / not; deeper ones are refused before anything walks them.
 MAXIMUM_DEPTH = 20
+
+
+class Condition(Declared):
+    """A test on one column; exactly one operator (or both ends of a range)."""
+
+    column: str
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    equals: Value | None = None
+    one_of: tuple[Value, ...] = ()
+    none_of: tuple[Value, ...] = ()
+    present: bool | None = Field(default=None, description="true: the value must be known.")
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _operator(self) -> Condition:
+        ranges = [x is not None for x in (self.at_least, self.at_most, self.above, self.below)]
+        others = [self.equals is not None, bool(self.one_of), bool(self.none_of), self.present is not None]
+        if sum(others) + (1 if any(ranges) else 0) != 1:
+            raise ValueError("one operator: at_least/at_most/above/below, equals, one_of, none_of or present")
+        if self.at_least is not None and self.above is not None:
+            raise ValueError("at_least and above cannot stand together")
+        if self.at_most is not None and self.below is not None:
+            raise ValueError("at_most and below cannot stand together")
+        return self
 
 
 class Window(Declared):
@@ -189,54 +215,7 @@ Expression = Annotated[
 ]
 
 
-class Criterion(Declared):
-    """One criterion: its sentence, what decides it (all hold), and what a missing value makes of it.
-
-    ``missing`` speaks of the criterion's conditions: for an exclusion criterion ``met`` excludes.
-    """
-
-    id: Name
-    kind: Literal["inclusion", "exclusion"]
-    text: str = ""
-    when: tuple[Expression, ...] = ()
-    missing: Missing = "unknown"
-
-    @model_validator(mode="after")
-    def _shallow(self) -> Criterion:
-        if any(depth(node) > MAXIMUM_DEPTH for node in self.when):
-            raise ValueError(f"conditions are nested more than {MAXIMUM_DEPTH} deep; split the criterion")
-        return self
-
-    @classmethod
-    def embed(cls, written: EligibilityCriterion) -> Criterion:
-        """A criterion of a protocol or of a frozen file; ``unknown: include`` admits whoever has no value."""
-        admits: Missing = "met" if written.kind == "inclusion" else "not met"
-        return cls(
-            id=written.id,
-            kind=written.kind,
-            text=written.text,
-            when=cast("tuple[Any, ...]", written.when),
-            missing=admits if written.unknown == "include" else "unknown",
-        )
-
-
-class CriteriaSet(Declared):
-    """Criteria as a file of their own."""
-
-    study: str = ""
-    title: str = ""
-    criteria: tuple[Criterion, ...]
-
-    @model_validator(mode="after")
-    def _distinct(self) -> CriteriaSet:
-        ids = [criterion.id for criterion in self.criteria]
-        twice = sorted({entry for entry in ids if ids.count(entry) > 1})
-        if twice:
-            raise ValueError(f"criterion declared twice: {', '.join(twice)}")
-        return self
-
-
-for _model in (AllOf, AnyOf, Negation, Records, Keep, Linked, Criterion, CriteriaSet):
+for _model in (AllOf, AnyOf, Negation, Records, Keep, Linked):
     _model.model_rebuild()
 
 

@@ -29,21 +29,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trialstrat.criteria.language.model import (
+from trialstrat.errors import InvalidInputError
+from trialstrat.protocol.base import Value
+from trialstrat.protocol.language.model import (
     MAXIMUM_DEPTH,
     AllOf,
     Alteration,
     AnyOf,
     Comparison,
+    Condition,
     Keep,
     Linked,
     Negation,
     Pick,
     Records,
 )
-from trialstrat.criteria.language.text import KEYWORDS
-from trialstrat.errors import InvalidInputError
-from trialstrat.protocol.model import Condition, Value
+from trialstrat.protocol.language.text import KEYWORDS
 
 #: Longest text of one criterion.
 MAXIMUM_LENGTH = 20_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from trialstrat.cohort.columns import same
-from trialstrat.criteria.language.model import AnyOf
-from trialstrat.protocol.model import Condition, Value
+from trialstrat.protocol.base import Value
+from trialstrat.protocol.language.model import AnyOf, Condition
+from trialstrat.protocol.language.values import same
 
 #: A stretch of numbers: low end, whether it belongs, high end, whether it belongs.
 Stretch = tuple[float, bool, float, bool]

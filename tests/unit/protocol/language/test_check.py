@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialstrat.cohort.eligibility import MET, evaluate_condition
-from trialstrat.criteria.language.bounds import allowed_by
-from trialstrat.criteria.language.check import check, check_on
-from trialstrat.criteria.language.grammar import parse
-from trialstrat.criteria.language.model import Criterion
-from trialstrat.criteria.language.schema import ColumnSchema, Molecular, Schema, Tables, TableSchema
-from trialstrat.protocol.model import Condition
+from trialstrat.cohort.language.check import findings_on
+from trialstrat.cohort.language.states import MET, evaluate_condition
+from trialstrat.cohort.language.tables import Tables
+from trialstrat.protocol.language.bounds import allowed_by
+from trialstrat.protocol.language.check import check, faults
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.grammar import parse
+from trialstrat.protocol.language.model import Condition
+from trialstrat.protocol.language.schema import ColumnSchema, Molecular, Schema, TableSchema
 from trialstrat.results import Finding
 
 SCHEMA = Schema(
@@ -48,7 +50,8 @@ def found(*lines: str, kinds: str = "") -> list[Finding]:
         Criterion(id=f"C{at}", kind="exclusion" if kinds[at : at + 1] == "e" else "inclusion", when=parse(line))
         for at, line in enumerate(lines)
     ]
-    return list(check(criteria, SCHEMA, source="p.yaml", lines={f"C{at}": 10 + at for at in range(len(lines))}))
+    every = check(criteria, SCHEMA, source="p.yaml", lines={f"C{at}": 10 + at for at in range(len(lines))})
+    return [finding for finding in every if finding.severity != "note"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +114,8 @@ def test_bad_criteria_are_named_with_line_and_mend(text: str, code: str) -> None
         (("score >= 5", "score <= 5"), "ii", False),
         (('sex is "F"', 'sex is "M"'), "ii", True),
         (('sex is "F"', 'sex is "M"'), "ie", False),
-        (('age >= 18 "a"', 'age < 18 "mo"'), "ii", False),
+        (('age >= 18 "a"', 'age < 18 "mo"'), "ii", True),
+        (('age >= 18 "a"', 'age < 900 "mo"'), "ii", False),
     ],
 )
 def test_criteria_that_contradict_each_other(lines: tuple, kinds: str, bad: bool) -> None:
@@ -130,8 +134,31 @@ def test_criteria_that_nobody_or_everybody_passes_in_the_data() -> None:
         Criterion(id="all", kind="exclusion", when=parse("age < 18"), missing="met"),
         Criterion(id="person", kind="inclusion", text="read by a person"),
     ]
-    findings = check_on(criteria, tables, lines={"none": 3})
-    assert [(finding.code, finding.lines) for finding in findings] == [("W-CRIT-EMPTY", (3,)), ("W-CRIT-ALWAYS", ())]
+    findings = findings_on(criteria, tables, "p.csv")
+    assert [(finding.code, finding.severity) for finding in findings] == [
+        ("W-CRIT-EMPTY", "warning"),
+        ("I-CRIT-ALWAYS", "note"),
+    ]
+    assert "none" in findings[0].text()
+
+
+def test_a_number_without_any_unit_is_noted() -> None:
+    criteria = [Criterion(id="a", kind="inclusion", when=parse("score >= 1"))]
+    (finding,) = check(criteria, SCHEMA)
+    assert (finding.code, finding.severity) == ("I-CRIT-UNIT", "note")
+    assert check([Criterion(id="a", kind="inclusion", when=parse('score >= 1 "1"'))], SCHEMA) == ()
+
+
+def test_near_names_are_offered() -> None:
+    assert "Did you mean age?" in found("agee is known")[0].remedy
+    assert "Did you mean lab?" in found("(any labs)")[0].remedy
+    assert "Did you mean value?" in found("(any lab has vlaue is known)")[0].remedy
+
+
+def test_what_the_schema_does_not_list_is_left_to_the_data() -> None:
+    criteria = [Criterion(id="a", kind="inclusion", when=parse("years is known; (any lab has wert is known)"))]
+    (fault,) = faults(criteria, SCHEMA, complete=False)
+    assert (fault.code, fault.column, fault.node) == ("E-CRIT-COLUMN", "wert", 1)
 
 
 ends = st.integers(-3, 3).map(float)

@@ -15,28 +15,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trialstrat.cohort.columns import column
-from trialstrat.cohort.eligibility import MET, NOT_MET, UNKNOWN, State, conjunction
-from trialstrat.criteria.language.conditions import combine, day_numbers, row_state, values
-from trialstrat.criteria.language.linked import linked_state
-from trialstrat.criteria.language.model import (
-    AllOf,
-    Alteration,
-    AnyOf,
-    Criterion,
-    Linked,
-    Negation,
-    Records,
-)
-from trialstrat.criteria.language.molecular import alteration_as_records
-from trialstrat.criteria.language.schema import PATIENTS, Tables, TableSchema
+from trialstrat.cohort.language.conditions import combine, day_numbers, row_state, values
+from trialstrat.cohort.language.linked import linked_state
+from trialstrat.cohort.language.states import MET, NOT_MET, UNKNOWN, State, conjunction
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.errors import InvalidInputError
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.model import AllOf, Alteration, AnyOf, Linked, Negation, Records
+from trialstrat.protocol.language.molecular import alteration_as_records
+from trialstrat.protocol.language.schema import PATIENTS, TableSchema
 
 _DECIDED = {"met": MET, "not met": NOT_MET, "unknown": UNKNOWN}
 _EMPTY = TableSchema(columns={})
 
 
-def evaluate(criterion: Criterion, tables: Tables) -> State:
-    """Whether the conditions of a criterion hold for each patient, with its missing policy applied.
+def state_of(criterion: Criterion, tables: Tables) -> State:
+    """Whether the conditions of a criterion hold for each patient, before its missing policy.
 
     Parameters
     ----------
@@ -57,9 +51,22 @@ def evaluate(criterion: Criterion, tables: Tables) -> State:
     """
     if not criterion.when:
         raise InvalidInputError(f"criterion {criterion.id} has no condition that a program can apply")
-    state = conjunction([expression_state(node, tables) for node in criterion.when]).astype(np.int8)
-    state[state == UNKNOWN] = _DECIDED[criterion.missing]
-    return state
+    return conjunction([expression_state(node, tables) for node in criterion.when])
+
+
+def decided(criterion: Criterion, state: State) -> State:
+    """The states with the criterion's missing policy applied to the unknown ones."""
+    return np.where(state == UNKNOWN, _DECIDED[criterion.missing], state).astype(np.int8)
+
+
+def passes(criterion: Criterion, state: State) -> NDArray[np.bool_]:
+    """Who passes a criterion: an inclusion that is met, an exclusion that is not; unknown does not pass."""
+    return state == (MET if criterion.kind == "inclusion" else NOT_MET)
+
+
+def evaluate(criterion: Criterion, tables: Tables) -> State:
+    """:func:`state_of` with the missing policy applied."""
+    return decided(criterion, state_of(criterion, tables))
 
 
 def admitted(criteria: Sequence[Criterion], tables: Tables) -> NDArray[np.bool_]:
@@ -67,7 +74,7 @@ def admitted(criteria: Sequence[Criterion], tables: Tables) -> NDArray[np.bool_]
     keep = np.ones(len(tables.patients), dtype=bool)
     for criterion in criteria:
         if criterion.when:
-            keep &= evaluate(criterion, tables) == (MET if criterion.kind == "inclusion" else NOT_MET)
+            keep &= passes(criterion, evaluate(criterion, tables))
     return keep
 
 

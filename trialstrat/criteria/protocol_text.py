@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from trialstrat.criteria.language.grammar import parse
-from trialstrat.criteria.language.model import CriteriaSet, Criterion
-from trialstrat.criteria.language.text import write_all
 from trialstrat.errors import InvalidInputError
+from trialstrat.protocol.language.criterion import CriteriaSet, Criterion
+from trialstrat.protocol.language.grammar import parse
+from trialstrat.protocol.language.text import write_all
 
 _SECTIONS = {"inclusion": "## 5.2 Inclusion Criteria", "exclusion": "## 5.3 Exclusion Criteria"}
 _LEADS = {

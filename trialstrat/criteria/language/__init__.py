@@ -1,1 +1,0 @@
-"""The language of eligibility criteria: model, text, evaluation, units and checks."""
