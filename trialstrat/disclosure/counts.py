@@ -84,20 +84,6 @@ def _blurred(table: Table) -> Table:
     return replace(table, rows=tuple(rows), note=f"{table.note} Quartiles have three significant digits.".strip())
 
 
-def _hide(counts: Counts, secret: set[Hashable]) -> None:
-    """Hide small counts and those hidden in other tables, and what would give them away."""
-    told = {cell for cell, names in counts.meaning.items() if names & secret} - counts.forced
-    small = {cell for cell, value in enumerate(counts.values) if is_small(value, counts.minimum)} - set(counts.hidden)
-    if not told and not small:
-        return
-    counts.forced |= told
-    # "<2" can only be 1: there the mark must not say that the count is small
-    counts.hidden.update({cell: cell in small and counts.minimum > 2 for cell in sorted(small)})
-    counts.hidden.update({cell: False for cell in sorted(told) if cell not in counts.hidden})
-    for component in _components(counts):
-        _close(counts, component)
-
-
 def feasible_range(
     counts: System, hidden: Sequence[int], relations: Sequence[Relation], cell: int
 ) -> tuple[float, float]:
