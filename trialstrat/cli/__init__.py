@@ -19,7 +19,7 @@ from typing import Annotated, NoReturn, ParamSpec, TypeVar
 import typer
 
 from trialstrat.cli.progress import Terminal
-from trialstrat.errors import EXIT_BUG, EXIT_SIGINT, EXIT_SIGTERM, TrialstratError
+from trialstrat.errors import EXIT_BUG, EXIT_SIGINT, EXIT_SIGTERM, TrialstratError, UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -180,22 +180,46 @@ def run(
 @app.command()
 @guarded
 def screen(
-    criteria: Annotated[Path, typer.Argument(metavar="RUN|criteria.yaml", help="A run folder or a criteria file.")],
-    patients: Annotated[Path, typer.Argument(metavar="DATA", help="A table of new patients.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Decisions file; default DATA.screened.csv.")] = None,
+    places: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN|criteria.yaml DATA", help="A run folder or a criteria file, and new patients."),
+    ],
+    rules: Annotated[
+        Path | None, typer.Option("--rules", help="A rule file of TrialPathfinder, instead of RUN or criteria.yaml.")
+    ] = None,
+    table: Annotated[
+        list[str] | None, typer.Option("--table", metavar="NAME=FILE", help="A long table that criteria look at.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Decisions file, .csv or .json; default DATA.screened.csv.")
+    ] = None,
     identifier: Annotated[str | None, typer.Option("--id", help="Column with the patient id.")] = None,
+    margin: Annotated[
+        float, typer.Option("--margin", min=0, max=1, help="Share of a threshold within which a miss is borderline.")
+    ] = 0.1,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Apply frozen criteria to new patients: eligible, not eligible or unknown, with the deciding criterion."""
+    """Apply criteria to new patients: eligible, not eligible or unknown, with the deciding criterion."""
+    from trialstrat.pipeline.screen import ScreenOptions, screen_by_rules
     from trialstrat.pipeline.screen import screen as do_screen
 
-    outcome = do_screen(criteria, patients, out=out, identifier=identifier)
+    options = ScreenOptions(tables=_named(table or []), identifier=identifier, out=out, margin=margin)
+    if len(places) != (2 if rules is None else 1):
+        raise UsageError("screen takes RUN|criteria.yaml and DATA; with --rules FILE only DATA.")
+    outcome = do_screen(places[0], places[1], options) if rules is None else screen_by_rules(rules, places[0], options)
     if as_json:
         typer.echo(json.dumps(outcome.to_dict(), ensure_ascii=False))
     elif not quiet:
         for line in outcome.lines():
             typer.echo(_visible(line))
+
+
+def _named(entries: list[str]) -> dict[str, Path]:
+    pairs = [entry.partition("=") for entry in entries]
+    if any(not name or not place for name, _, place in pairs):
+        raise UsageError("--table takes NAME=FILE, for instance --table lab=lab.csv.")
+    return {name: Path(place) for name, _, place in pairs}
 
 
 @app.command()

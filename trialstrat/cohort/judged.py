@@ -14,7 +14,7 @@ from trialstrat.cohort.language.tables import Tables
 from trialstrat.protocol.declared_schema import declared_schema
 from trialstrat.protocol.language.model import Comparison
 from trialstrat.protocol.language.names import kinds_asked, on_patients, patient_columns
-from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema, Kind, Schema
+from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema, Kind, Schema, TableSchema
 from trialstrat.protocol.model import Protocol
 
 
@@ -24,16 +24,24 @@ def judged_tables(protocol: Protocol, joined: Joined, typed: pd.DataFrame, long:
     Undeclared columns are what criteria take them for; two that are compared are dates where their cells are.
     """
     frame = joined.frame.assign(**{str(name): typed[name] for name in typed.columns})
-    schema = declared_schema(protocol)
     nodes = [node for entry in protocol.eligibility for node in entry.when]
-    kinds = kinds_asked(nodes, schema.molecular) | compared_kinds(nodes, schema, frame)
-    columns = {name: ColumnSchema(kind=kind) for name, kind in kinds.items()} | schema.tables[PATIENTS].columns
-    tables = {**schema.tables, PATIENTS: schema.tables[PATIENTS].model_copy(update={"columns": columns})}
     return Tables(
         patients=frame.set_axis(pd.Index(joined.ids, dtype=object), axis=0),
         long=long,
-        schema=schema.model_copy(update={"tables": tables}),
+        schema=completed(declared_schema(protocol), nodes, frame),
     )
+
+
+def completed(schema: Schema, nodes: Sequence[Any], frame: pd.DataFrame) -> Schema:
+    """The schema with the columns of the patients that only expressions name, as what these take them for."""
+    declared = schema.tables[PATIENTS].columns if PATIENTS in schema.tables else {}
+    kinds = kinds_asked(nodes, schema.molecular) | compared_kinds(nodes, schema, frame)
+    columns = {name: ColumnSchema(kind=kind) for name, kind in kinds.items()} | declared
+    for name, kind in kinds.items():
+        if kind == "date":  # an undeclared kind of variables
+            columns[name] = columns[name].model_copy(update={"kind": "date"})
+    patients = schema.tables.get(PATIENTS, TableSchema(columns={})).model_copy(update={"columns": columns})
+    return schema.model_copy(update={"tables": {**schema.tables, PATIENTS: patients}})
 
 
 def compared_kinds(nodes: Sequence[Any], schema: Schema, frame: pd.DataFrame) -> dict[str, Kind]:

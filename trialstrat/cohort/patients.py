@@ -9,10 +9,13 @@ import pandas as pd
 
 from trialstrat.cohort.columns import column
 from trialstrat.cohort.integrate import join
+from trialstrat.cohort.molecular import Records
 from trialstrat.cohort.prepare import ROW, missing_column, prepare
 from trialstrat.cohort.readers.registry import read_file
+from trialstrat.cohort.records import typed_records
 from trialstrat.cohort.rules import raise_for
 from trialstrat.cohort.variables import read_variable
+from trialstrat.protocol.language.schema import TableSchema
 from trialstrat.protocol.model import Source, Value, Variable
 
 #: Labels of levels are named in messages from this many rows on.
@@ -63,3 +66,34 @@ def read_patients(path: Path, variables: Sequence[Variable], id_column: str) -> 
     raise_for(findings)
     name = "id" if id_column == ROW else id_column
     return pd.DataFrame(columns).set_axis(pd.Index(joined.ids, name=name), axis=0)
+
+
+def read_long_table(path: Path, declared: TableSchema) -> pd.DataFrame:
+    """A long table beside the patients, its columns typed as declared.
+
+    Raises
+    ------
+    DataError
+        When a column is missing or a value is of another kind.
+    """
+    source = Source(name="records", file=path.name, id=declared.id, layout="records")
+    ready = prepare(source, read_file(path, source), set(declared.columns), {})
+    records = Records(frame=ready.frame, ids=ready.ids, lines=ready.lines, file=ready.file)
+    frame, found = typed_records(records, declared)
+    raise_for((*ready.findings, *found))
+    return frame
+
+
+def read_plain(path: Path, id_column: str) -> pd.DataFrame:
+    """Any table with all its columns as text and the patient in ``id_column``.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read, or has no such column or rows without a patient.
+    """
+    source = Source(name="table", file=path.name, id=id_column, layout="records")
+    table = read_file(path, source)
+    ready = prepare(source, table, {str(name) for name in table.frame.columns}, {})
+    raise_for(ready.findings)
+    return ready.frame.assign(**{id_column: ready.ids})

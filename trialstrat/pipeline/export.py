@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from trialstrat import store
 from trialstrat.criteria.exporters import EXPORTERS
@@ -16,8 +16,7 @@ from trialstrat.criteria.exporters.concepts import ConceptMap
 from trialstrat.criteria.frozen import FrozenCriteria, from_mapping
 from trialstrat.errors import IntegrityError, StrictError, UsageError
 from trialstrat.protocol.language.criterion import CriteriaSet
-
-Model = TypeVar("Model", bound=BaseModel)
+from trialstrat.protocol.load import load_criteria
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ def export(
     if to not in EXPORTERS:
         raise UsageError(f"--to {to}: no such format. Use one of {', '.join(EXPORTERS)}.")
     source = _criteria(run_or_criteria)
-    mapping = ConceptMap() if concepts is None else _valid(ConceptMap, store.read_yaml(concepts), concepts)
+    mapping = ConceptMap() if concepts is None else _concepts(concepts)
     made = EXPORTERS[to](exportable(source, mapping))
     if strict and made.losses:
         raise StrictError(*(f"{to}: {loss.text()}. Nothing written (--strict)." for loss in made.losses))
@@ -86,13 +85,13 @@ def _criteria(path: Path) -> FrozenCriteria | CriteriaSet:
     file = path / store.CRITERIA if path.is_dir() else path
     data = store.read_yaml(file)
     if isinstance(data, Mapping) and "criteria" in data and "trialstrat_criteria" not in data:
-        return _valid(CriteriaSet, data, file)
+        return load_criteria(file)[0]
     return from_mapping(data, str(file))
 
 
-def _valid(model: type[Model], data: Any, path: Path) -> Model:
+def _concepts(path: Path) -> ConceptMap:
     try:
-        return model.model_validate(data)
+        return ConceptMap.model_validate(store.read_yaml(path))
     except ValidationError as error:
         faults = "; ".join(".".join(map(str, fault["loc"])) + ": " + fault["msg"] for fault in error.errors())
         raise IntegrityError(f"{path}: {faults}") from None

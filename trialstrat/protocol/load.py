@@ -7,13 +7,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from trialstrat.errors import ProtocolError
+from trialstrat.protocol.base import Declared
+from trialstrat.protocol.language.criterion import CriteriaSet
 from trialstrat.protocol.model import Protocol
 from trialstrat.protocol.tree import MAXIMUM_BYTES, Tree, parse
+
+Model = TypeVar("Model", bound=Declared)
 
 _TYPES = {
     "string_type": "text",
@@ -75,9 +79,26 @@ def load_protocol(path: str | Path) -> LoadedProtocol:
     tree = parse(_decode(data, path.name), path.name)
     if not isinstance(tree.value, dict):
         raise ProtocolError(f"{path.name}:1: a protocol is a mapping of key: value lines. Nothing written.")
-    protocol = _validate(tree, path.name)
-    lines = {".".join(str(part) for part in at): line for at, line in tree.lines.items() if at}
-    return LoadedProtocol(protocol=protocol, path=path, sha256=hashlib.sha256(data).hexdigest(), lines=lines)
+    protocol = _validate(Protocol, tree, path.name)
+    return LoadedProtocol(protocol=protocol, path=path, sha256=hashlib.sha256(data).hexdigest(), lines=_dotted(tree))
+
+
+def load_criteria(path: Path) -> tuple[CriteriaSet, dict[str, int]]:
+    """Criteria written as a file of their own, and the line of every dotted path in it.
+
+    Raises
+    ------
+    ProtocolError
+        With one line ``file:line: path: what, mend`` per fault.
+    """
+    tree = parse(_decode(_read_bytes(path), path.name), path.name)
+    if not isinstance(tree.value, dict):
+        raise ProtocolError(f"{path.name}:1: a criteria file is a mapping of key: value lines. Nothing written.")
+    return _validate(CriteriaSet, tree, path.name), _dotted(tree)
+
+
+def _dotted(tree: Tree) -> dict[str, int]:
+    return {".".join(str(part) for part in at): line for at, line in tree.lines.items() if at}
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -103,16 +124,16 @@ def _decode(data: bytes, name: str) -> str:
         raise ProtocolError(f"{name}:{line}: not UTF-8 at byte {fault.start}. Save the file as UTF-8.") from None
 
 
-def _validate(tree: Tree, name: str) -> Protocol:
+def _validate(model: type[Model], tree: Tree, name: str) -> Model:
     """Validate strictly; what must be text and was typed as a number or true/false counts as the text typed."""
     try:
-        return Protocol.model_validate(tree.value, strict=True)
+        return model.model_validate(tree.value, strict=True)
     except ValidationError as first:
         data = _with_text(tree, first)
     try:
-        return Protocol.model_validate(data, strict=True)
+        return model.model_validate(data, strict=True)
     except ValidationError as fault:
-        raise ProtocolError(*_messages(fault, tree, name)) from None
+        raise ProtocolError(*_messages(fault, tree, name, model)) from None
 
 
 def _with_text(tree: Tree, fault: ValidationError) -> Any:
@@ -143,7 +164,7 @@ def _written(loc: Sequence[str | int], tree: Tree) -> tuple[str | int, ...]:
     return path
 
 
-def _messages(fault: ValidationError, tree: Tree, name: str) -> list[str]:
+def _messages(fault: ValidationError, tree: Tree, name: str, model: type[Declared]) -> list[str]:
     """One line per fault, in file order; a union that fails in several ways is one fault."""
     found: dict[tuple[int, str], str] = {}
     errors = fault.errors(include_url=False)
@@ -153,7 +174,7 @@ def _messages(fault: ValidationError, tree: Tree, name: str) -> list[str]:
             continue  # the list only looks empty because its entries have faults of their own
         line = tree.lines.get(path, 1)
         shown = ".".join(str(part) for part in (error["loc"] if error["type"] == "missing" else path)) or "protocol"
-        found.setdefault((line, shown), f"{name}:{line}: {shown}: {_explain(error, path)}")
+        found.setdefault((line, shown), f"{name}:{line}: {shown}: {_explain(error, path, model)}")
     return [found[key] for key in sorted(found)]
 
 
@@ -161,11 +182,11 @@ def _inside(inner: Sequence[str | int], outer: Sequence[str | int]) -> bool:
     return len(inner) > len(outer) and tuple(inner[: len(outer)]) == tuple(outer)
 
 
-def _explain(error: Any, path: tuple[str | int, ...]) -> str:
+def _explain(error: Any, path: tuple[str | int, ...], model: type[Declared]) -> str:
     """What is wrong and the mend, in words."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        known = _known_keys(path[:-1])
+        known = _known_keys(path[:-1], model)
         near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
         hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(known))}."
         return f"unknown key, {hint} Rename or remove it."
@@ -190,9 +211,9 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _known_keys(path: Sequence[str | int]) -> list[str]:
+def _known_keys(path: Sequence[str | int], model: type[Declared]) -> list[str]:
     """The keys that the schema knows at a path."""
-    schema = Protocol.model_json_schema()
+    schema = model.model_json_schema()
     node = schema
     for part in path:
         node = _resolved(node, schema)
@@ -208,7 +229,8 @@ def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
     while True:
         if "$ref" in node:
             node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-        elif "anyOf" in node:
-            node = next((entry for entry in node["anyOf"] if "$ref" in entry or "items" in entry), {})
+        elif "anyOf" in node or "oneOf" in node:
+            among = node.get("anyOf", node.get("oneOf", ()))
+            node = next((entry for entry in among if entry.keys() & {"$ref", "items", "oneOf"}), {})
         else:
             return node

@@ -8,7 +8,7 @@ import pytest
 
 from trialstrat import store
 from trialstrat.criteria.frozen import FrozenCriteria, FrozenCriterion, fingerprint, to_mapping
-from trialstrat.errors import IntegrityError, StrictError, UsageError
+from trialstrat.errors import IntegrityError, ProtocolError, StrictError, UsageError
 from trialstrat.pipeline.export import export
 from trialstrat.protocol.model import Condition, Variable
 
@@ -77,7 +77,7 @@ def test_faults_are_named(tmp_path: Path, criteria: Path) -> None:
     with pytest.raises(IntegrityError, match="edited"):
         export(edited, "text")
     edited.write_text(WRITTEN.replace("at_least: 18", "atleast: 18"), encoding="utf-8")
-    with pytest.raises(IntegrityError, match="atleast"):
+    with pytest.raises(ProtocolError, match=r"edited.yaml:\d+: .*atleast: unknown key, did you mean at_least"):
         export(edited, "text")
     concepts = tmp_path / "concepts.yaml"
     concepts.write_text("columns: {age: {domain: lab, concept: 1}}", encoding="utf-8")

@@ -52,7 +52,12 @@ def exportable(source: FrozenCriteria | CriteriaSet, concepts: ConceptMap | None
     concepts = concepts or ConceptMap()
     if isinstance(source, CriteriaSet):
         return Exportable(
-            study=source.study, version="", title=source.title, criteria=source.criteria, concepts=concepts
+            study=source.study,
+            version="",
+            title=source.title,
+            criteria=source.criteria,
+            units={name: entry.unit for name, entry in source.columns.items()},
+            concepts=concepts,
         )
     return Exportable(
         study=source.study,

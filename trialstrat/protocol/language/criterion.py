@@ -10,6 +10,7 @@ from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.base import Declared, Name
 from trialstrat.protocol.language.grammar import parse
 from trialstrat.protocol.language.model import MAXIMUM_DEPTH, AllOf, Expression, depth
+from trialstrat.protocol.language.schema import ColumnSchema, Molecular, TableSchema
 from trialstrat.protocol.language.text import write_all
 
 Kind = Literal["inclusion", "exclusion"]
@@ -108,6 +109,13 @@ class CriteriaSet(Declared):
 
     study: str = ""
     title: str = ""
+    id: str = Field(default="id", description="Column with the patient id.")
+    columns: dict[str, ColumnSchema] = Field(
+        default_factory=dict, description="Kinds and units of the patients' table."
+    )
+    tables: dict[Name, TableSchema] = Field(default_factory=dict, description="Long tables that criteria look at.")
+    time_zero: str = Field(default="", description="Column of the patients with the date of time zero.")
+    molecular: Molecular = Field(default=Molecular(), description="Where molecular events are found.")
     criteria: tuple[Criterion, ...]
 
     @model_validator(mode="after")

@@ -1,0 +1,139 @@
+"""What a screening reads: criteria in any of their forms, patients, and the long tables beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trialstrat import store
+from trialstrat.cohort.judged import completed
+from trialstrat.cohort.language.tables import Tables
+from trialstrat.cohort.patients import read_long_table, read_patients, read_plain
+from trialstrat.criteria.frozen import from_mapping
+from trialstrat.criteria.trialpathfinder import parse_rules, rule_tables
+from trialstrat.errors import DataError, ProtocolError, UsageError
+from trialstrat.protocol.language.check import faults, finding
+from trialstrat.protocol.language.criterion import CriteriaSet, Criterion
+from trialstrat.protocol.language.names import kinds_asked, long_tables, patient_columns
+from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema, Kind, Schema, TableSchema
+from trialstrat.protocol.load import load_criteria
+from trialstrat.protocol.model import Variable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Criteria with the tables they are asked of, the file they came from and the line of each by its id."""
+
+    criteria: tuple[Criterion, ...]
+    schema: Schema
+    variables: tuple[Variable, ...]
+    source: str
+    lines: Mapping[str, int]
+
+
+def read_criteria(path: Path) -> Written:
+    """The criteria of a run folder, of its frozen file, or of a file in the language by itself."""
+    file = path / store.CRITERIA if path.is_dir() else path
+    if "trialstrat_criteria" in _head(file):
+        frozen = from_mapping(store.read_yaml(file), str(file))
+        return Written(
+            criteria=frozen.criteria,
+            schema=frozen.schema_of_data,
+            variables=frozen.variables,
+            source=file.name,
+            lines={},
+        )
+    return _own_file(file)
+
+
+def _head(file: Path) -> str:
+    """The start of a file, enough to tell what it is; read problems are left to the reader proper."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(4096).decode("utf-8", errors="replace")
+    except OSError:
+        return "trialstrat_criteria"
+
+
+def _own_file(file: Path) -> Written:
+    held, places = load_criteria(file)
+    lines = {
+        name: line
+        for at, entry in enumerate(held.criteria)
+        for name, line in (
+            (entry.id, places.get(f"criteria.{at}")),
+            *((f"{entry.id}.{k}", places.get(f"criteria.{at}.when.{k}")) for k in range(len(entry.when))),
+        )
+        if line is not None
+    }
+    schema = _schema(held)
+    found = faults(held.criteria, schema, complete=False)
+    wrong = [finding(entry, held.criteria, file.name, lines) for entry in found if entry.severity == "error"]
+    if wrong:
+        raise ProtocolError(*(f"{entry.text()} Nothing written." for entry in wrong))
+    known = schema.tables[PATIENTS].columns
+    named = patient_columns([node for entry in held.criteria for node in entry.when], held.molecular)
+    variables = tuple(
+        Variable(column=name, kind="continuous" if name in known and known[name].kind == "number" else "categorical")
+        for name in dict.fromkeys((*known, *named))
+    )
+    return Written(criteria=held.criteria, schema=schema, variables=variables, source=file.name, lines=lines)
+
+
+def _schema(held: CriteriaSet) -> Schema:
+    """The declared tables; an undeclared column of the patients is what the criteria take it for.
+
+    Columns that are only compared with one another are left out where they are not declared: their cells tell.
+    """
+    nodes = [node for entry in held.criteria for node in entry.when]
+    asked: dict[str, Kind] = kinds_asked(nodes, held.molecular)
+    if held.time_zero and long_tables(nodes, held.molecular):
+        asked[held.time_zero] = "date"
+    named = [*patient_columns(nodes, held.molecular), *asked]
+    columns = {name: ColumnSchema(kind=kind) for name, kind in asked.items()}
+    columns |= {name: entry for name, entry in held.columns.items() if name in named}
+    patients = TableSchema(columns=columns, id=held.id)
+    return Schema(tables={**held.tables, PATIENTS: patients}, time_zero=held.time_zero, molecular=held.molecular)
+
+
+def patients_and_tables(written: Written, data: Path, tables: Mapping[str, Path], identifier: str | None) -> Tables:
+    """Patients of one file and the long tables that the criteria need, typed as declared."""
+    nodes = [node for entry in written.criteria for node in entry.when]
+    needed = long_tables(nodes, written.schema.molecular)
+    absent = [name for name in needed if name not in tables]
+    if absent:
+        told = " ".join(f"--table {name}=FILE" for name in absent)
+        raise DataError(f"criteria need long tables beside {data.name}: {', '.join(absent)}. Add {told}.")
+    stray = [name for name in tables if name not in needed]
+    if stray:
+        raise UsageError(f"--table {stray[0]}: no criterion looks at it. Tables needed: {', '.join(needed) or 'none'}.")
+    patients = read_patients(data, written.variables, identifier or written.schema.tables[PATIENTS].id)
+    long = {name: read_long_table(tables[name], written.schema.tables[name]) for name in needed}
+    return Tables(patients=patients, long=long, schema=completed(written.schema, nodes, patients))
+
+
+def read_rules(path: Path) -> Written:
+    """A rule file of TrialPathfinder, unchanged."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path.name}: cannot be read as UTF-8 text ({type(error).__name__}). Check the file."
+        ) from None
+    schema = Schema(tables={PATIENTS: TableSchema(columns={})})
+    return Written(criteria=parse_rules(text, path.name), schema=schema, variables=(), source=path.name, lines={})
+
+
+def rule_data(written: Written, data: Path, tables: Mapping[str, Path], identifier: str | None) -> Tables:
+    """The tables that rules name: ``data`` by the name of its file, the others as given."""
+    name = identifier or "PatientID"
+    places = {data.stem.lower(): data, **{key.lower(): place for key, place in tables.items()}}
+    needed = long_tables([node for rule in written.criteria for node in rule.when], written.schema.molecular)
+    absent = [entry for entry in needed if entry not in places]
+    if absent:
+        told = " ".join(f"--table {entry}=FILE" for entry in absent)
+        raise DataError(f"{written.source}: rules name tables that are not there: {', '.join(absent)}. Add {told}.")
+    frames = {key: read_plain(place, name) for key, place in places.items()}
+    patients = list(dict.fromkeys(frames[data.stem.lower()][name]))
+    return rule_tables(written.criteria, frames, sorted(patients), identifier=name)
