@@ -12,7 +12,7 @@ from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import said_horizon
 from trialstrat.criteria.benchmark import DEFINITION, Benchmark
 from trialstrat.criteria.emulation import WEIGHTING_WORDS, Emulation
-from trialstrat.criteria.pool import coarse
+from trialstrat.criteria.pool import beside
 from trialstrat.criteria.ranking import Ranking
 from trialstrat.results import Estimate
 from trialstrat.stats.propensity import effective_sample_size
@@ -35,10 +35,6 @@ class Compared:
     def pair(self) -> str:
         """The last part of the names."""
         return self.emulation.comparison.pair
-
-    def coarse(self, count: int) -> int:
-        """A count as a multiple of the minimum cell."""
-        return coarse(count, self.emulation.outcome.minimum_cell)
 
 
 CROSS_FITTED = "median of repeated cross-fitting"
@@ -95,15 +91,16 @@ def _of_set(
         if scales is None or found is None:
             out.append(Estimate.not_estimable(ident, text, one.ranking.reason, **rest))
         else:
-            counted = _counted(one, name, found.n, found.events)
+            counted = _counted(one, found.n, found.events)
             out.append(scales[at].estimate(ident, text, **rest, **counted))
     return out
 
 
-def _counted(one: Compared, name: str, n: int, events: int) -> dict[str, int]:
+def _counted(one: Compared, n: int, events: int) -> dict[str, int]:
     """Counts of a set; those of sets other than the study's own are coarse, so that differences show no small cell."""
-    how = int if name == "all" else one.coarse
-    return {"n": how(n)} | ({} if one.emulation.outcome.kind == "continuous" else {"events": how(events)})
+    own, cell = one.effects["all"], one.emulation.outcome.minimum_cell
+    shown = {"n": beside(n, own.n, cell), "events": beside(events, own.events, cell)}
+    return {"n": shown["n"]} if one.emulation.outcome.kind == "continuous" else shown
 
 
 def _crossed(one: Compared, shared: Mapping[str, Any]) -> list[Estimate]:
@@ -125,7 +122,7 @@ def _crossed(one: Compared, shared: Mapping[str, Any]) -> list[Estimate]:
             reason = one.ranking.reason if found is None else found.reason
             out.append(Estimate.not_estimable(ident, text, reason or "no criterion removes anybody", **rest))
         else:
-            counted = _counted(one, "cross_fitted", found.n, found.events)
+            counted = _counted(one, found.n, found.events)
             limits = {"value": found.value, "lower": found.lower, "upper": found.upper}
             out.append(Estimate(name=ident, label=text, **limits, **counted, **rest))
     return out

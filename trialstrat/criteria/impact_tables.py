@@ -9,7 +9,7 @@ import numpy as np
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.describe import coded_values
 from trialstrat.criteria.emulation import Emulation
-from trialstrat.criteria.pool import coarse
+from trialstrat.criteria.pool import beside
 from trialstrat.criteria.ranking import Judgement, Ranking, Values
 from trialstrat.protocol.criteria_model import ImpactPlan
 from trialstrat.results import Cell, Column, Table
@@ -126,20 +126,20 @@ def shapley_table(rows: Rows, ranking: Ranking, plan: ImpactPlan) -> Table:
 def scenario_rows(effects: Mapping[str, Effect], crossed: Mapping[str, Judgement], pair: str, cell: int) -> Rows:
     """The effect under no, all and the kept criteria, and held out; counts are coarse but for all criteria."""
     out: Rows = []
+    own = effects["all"]
     for name, found in effects.items():
         scales = [
             (scale.value, scale.lower, scale.upper) if scale.ok else (np.nan,) * 3
             for scale in (found.relative, found.absolute)
         ]
         cells = [_shown(value) for scale in scales for value in scale]
-        step = 1 if name == "all" else cell
-        counts = (coarse(found.n, step), coarse(found.events, step))
+        counts = (beside(found.n, own.n, cell), beside(found.events, own.events, cell))
         out.append((name, _SETS[name], pair, *counts, *cells))
     if crossed:
         sides = [crossed["relative"], crossed["absolute"]]
         cells = [_shown(value) for side in sides for value in (side.value, side.lower, side.upper)]
         label = "Criteria that improve the effect, judged on held-out patients"
-        counts = (coarse(sides[0].n, cell), coarse(sides[0].events, cell))
+        counts = (beside(sides[0].n, own.n, cell), beside(sides[0].events, own.events, cell))
         out.append(("cross_fitted", label, pair, *counts, *cells))
     return out
 

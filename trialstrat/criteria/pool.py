@@ -91,6 +91,16 @@ def coarse(count: int, cell: int) -> int:
     return int(cell * round(count / cell))
 
 
+def beside(count: int, known: int, cell: int) -> int:
+    """A coarse count beside the exact one of all criteria: equal where it is equal, else on its own side."""
+    if count == known:
+        return count
+    near = coarse(count, cell)
+    if (near - known) * (count - known) > 0:
+        return near
+    return near + cell if count > known else max(0, near - cell)
+
+
 def passing(judged: Sequence[Judged], n: int, leave_out: int | None = None) -> Mask:
     """Who meets every criterion, or every one but one (n,)."""
     inside = np.ones(n, dtype=np.bool_)

@@ -12,7 +12,7 @@ from trialstrat.cohort.cohort import Cohort, Outcome
 from trialstrat.criteria.benchmark import benchmark
 from trialstrat.criteria.emulation import Judged, emulate
 from trialstrat.criteria.impact import impact_study
-from trialstrat.criteria.pool import coarse
+from trialstrat.criteria.pool import beside, coarse
 from trialstrat.criteria.ranking import held_out, rank
 from trialstrat.disclosure import protect
 from trialstrat.errors import InvalidInputError
@@ -276,11 +276,17 @@ def test_no_small_count_can_be_computed_from_the_pool_table():
     assert row["removed"] == "<11"
     assert not isinstance(row["remaining"], int)  # with the number of all patients it would give the count away
     assert row["taken"] is None
+    every = {entry.n for entry in stage.estimates if entry.name.startswith("impact.all.")}
     for entry in stage.estimates:
         if entry.name.startswith(("impact.kept", "impact.none", "impact.cross_fitted")):
-            assert entry.n is None or entry.n % 11 == 0
+            assert entry.n is None or entry.n % 11 == 0 or entry.n in every, "coarse, or the very same patients"
     assert coarse(1053, 11) == 1056
     assert coarse(1053, 1) == 1053
+    assert beside(686, 686, 5) == 686, "the same patients are the same count"
+    assert beside(687, 686, 5) == 690, "more patients are never shown as fewer"
+    assert beside(685, 686, 5) == 685
+    assert beside(684, 685, 11) == 682
+    assert beside(3, 2, 5) == 5
 
 
 def test_more_criteria_than_a_mask_holds_are_refused_and_never_left_out():

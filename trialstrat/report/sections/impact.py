@@ -137,7 +137,7 @@ def _shapley(table: Table, context: Context) -> list[Block]:
     out: list[Block] = []
     for pair in dict.fromkeys(str(entry) for entry in table.column("comparison")):
         rows = [row for row in table.records() if row["measure"] == measure and row["comparison"] == pair]
-        if rows:
+        if any(tables.number_of(row["value"]) for row in rows):  # all zero: no criterion removes anybody
             out.append(_figure(rows, pair, measure, table))
     return out
 
