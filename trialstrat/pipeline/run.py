@@ -82,7 +82,8 @@ class RunOutcome:
 def _line(entry: Estimate) -> str:
     interval = "" if np.isnan(entry.lower) else f" ({entry.lower:.3f} to {entry.upper:.3f})"
     value = f"{entry.value:.0f}" if entry.unit in ("patients", "events") else f"{entry.value:.3f}"
-    counts = "" if entry.n is None else f" [n {entry.n}, events {entry.events}]"
+    events = "" if entry.events is None else f", events {entry.events}"
+    counts = "" if entry.n is None else f" [n {entry.n}{events}]"
     return f"{entry.label}: {value}{interval}{counts}"
 
 
