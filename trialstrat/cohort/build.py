@@ -54,6 +54,7 @@ class _Typed:
     arm: NDArray[np.object_] | None
     strata: NDArray[np.object_] | None
     groups: NDArray[np.object_] | None
+    cluster: NDArray[np.object_] | None
     batch: NDArray[np.object_] | None
     frame: pd.DataFrame
     markers: pd.DataFrame
@@ -146,15 +147,21 @@ def _type(protocol: Protocol, joined: Joined) -> _Typed:
         findings += variable_findings
     markers, marker_findings = _markers(protocol, joined)
     findings += marker_findings
+    cluster, alone = _labels(joined, protocol.analysis.cluster, "E-CLUSTER-MISSING")
     groups, found = _labels(joined, protocol.models.group_by, "E-GROUP-MISSING")
+    if groups is None:
+        groups = cluster
+    elif cluster is not None:
+        found = (*found, *joined.rows("E-CLUSTER-SPLIT", protocol.analysis.cluster or "", _split(cluster, groups)))
     effects = protocol.batch_effects
     batch, lost = _labels(joined, None if effects is None else effects.column, "E-BATCH-MISSING")
-    findings += [*found, *lost]
+    findings += [*alone, *found, *lost]
     return _Typed(
         outcomes=outcomes,
         arm=arm,
         strata=strata,
         groups=groups,
+        cluster=cluster,
         batch=batch,
         frame=pd.DataFrame(columns, index=joined.frame.index),
         markers=markers,
@@ -168,6 +175,12 @@ def _labels(joined: Joined, name: str | None, missing: str) -> tuple[NDArray[np.
         return None, ()
     series = column(joined.frame, name)
     return as_text(series).to_numpy(dtype=object), joined.rows(missing, name, is_missing(series))
+
+
+def _split(cluster: NDArray[np.object_], groups: NDArray[np.object_]) -> Mask:
+    """Rows (n,) of clusters that lie in several groups."""
+    several = pd.Series(groups).groupby(cluster).transform("nunique") > 1
+    return several.to_numpy(dtype=np.bool_)
 
 
 def _markers(protocol: Protocol, joined: Joined) -> tuple[pd.DataFrame, list[Finding]]:
@@ -229,6 +242,7 @@ def _select(
         findings=findings,
         data_hash=data_hash(frame, markers, arm, strata, outcomes),
         groups=None if typed.groups is None else typed.groups[keep],
+        cluster=None if typed.cluster is None else typed.cluster[keep],
         sources=sources,
         derived=derived.table(keep),
         batch=None if typed.batch is None else typed.batch[keep],
@@ -268,6 +282,7 @@ def _everyone(protocol: Protocol, joined: Joined, typed: _Typed, tables: Tables,
         findings=(),
         data_hash="",
         groups=None if typed.groups is None else typed.groups[usable],
+        cluster=None if typed.cluster is None else typed.cluster[usable],
     )
     patients = rows(tables.patients, usable).set_axis(frame.index, axis=0)
     return Everyone(cohort=cohort, tables=replace(tables, patients=patients))

@@ -43,7 +43,9 @@ class Cohort:
     arms. ``strata`` (n,) combined randomisation stratum labels or None. ``markers``: wide block of numeric markers
     (n x p, same index), empty without marker blocks. ``attrition`` has one row per step, n = 0 steps included;
     ``sources`` has one row per file, ``derived`` one per derived feature with its rule. ``batch`` (n,) are the labels
-    of declared batches, ``signatures`` the gene values (n, genes) of features that are learned on training rows.
+    of declared batches, ``cluster`` (n,) those of what rows belong to when they are not independent, ``groups`` (n,)
+    what is never split between folds (the clusters, where no groups are declared),
+    ``signatures`` the gene values (n, genes) of features that are learned on training rows.
     Columns that carry nothing are absent from ``frame`` and from ``protocol``.
     """
 
@@ -58,6 +60,7 @@ class Cohort:
     findings: tuple[Finding, ...]
     data_hash: str
     groups: NDArray[np.object_] | None = None
+    cluster: NDArray[np.object_] | None = None
     sources: Table | None = None
     derived: Table | None = None
     batch: NDArray[np.object_] | None = None

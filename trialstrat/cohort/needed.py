@@ -20,7 +20,7 @@ def endpoint_columns(endpoint: Endpoint) -> list[str]:
 
 
 def role_columns(protocol: Protocol) -> list[str]:
-    """Columns with a role of their own: arm, strata, outcome, covariate, biomarker, group."""
+    """Columns with a role of their own: arm, strata, outcome, covariate, biomarker, group, cluster."""
     names: list[str] = []
     if protocol.arms is not None:
         names += [protocol.arms.column, *protocol.arms.strata, *protocol.arms.confounders]
@@ -29,6 +29,7 @@ def role_columns(protocol: Protocol) -> list[str]:
     names += [variable.column for variable in protocol.variables]
     names += [*protocol.analysis.adjust_for, *([protocol.models.group_by] if protocol.models.group_by else [])]
     names += [protocol.batch_effects.column] if protocol.batch_effects is not None else []
+    names += [protocol.analysis.cluster] if protocol.analysis.cluster is not None else []
     return list(dict.fromkeys(names))
 
 

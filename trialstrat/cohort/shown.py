@@ -24,7 +24,8 @@ class ShownOutcome:
     ``time`` and ``entry`` (n,) are in ``unit``, the unit of the report, as is ``horizon``. ``event`` (n,) is 0
     censored, 1 the event of interest, 2.. competing causes; for binary endpoints 0/1, and the times are None.
     ``value`` (n,) is the outcome of a continuous endpoint. ``horizon_declared`` says whether the protocol named it.
-    ``minimum_cell`` is the smallest count that a sentence may name.
+    ``minimum_cell`` is the smallest count that a sentence may name. ``cluster`` (n,) are codes of what rows belong to
+    when they are not independent, None when they are.
     """
 
     label: str
@@ -38,6 +39,7 @@ class ShownOutcome:
     horizon_declared: bool
     causes: tuple[str, ...] = ()
     minimum_cell: int = 1
+    cluster: NDArray[np.int64] | None = None
 
     @property
     def timed(self) -> bool:
@@ -102,6 +104,7 @@ def shown_outcome(cohort: Cohort) -> ShownOutcome:
         horizon_declared=endpoint.horizon is not None,
         causes=tuple(endpoint.event.causes) if endpoint.event else (),
         minimum_cell=cohort.protocol.disclosure.minimum_cell,
+        cluster=None if cohort.cluster is None else np.unique(cohort.cluster.astype(str), return_inverse=True)[1],
     )
 
 

@@ -29,7 +29,7 @@ from trialstrat.criteria.pool import passing, pool_table, representation_table, 
 from trialstrat.criteria.ranking import MEASURES, Ranking, deciding, rank
 from trialstrat.protocol.units import unit_factor
 from trialstrat.results import Cell, Estimate, Finding, StageResult
-from trialstrat.subgroups.comparison import comparisons, question_not_asked
+from trialstrat.subgroups.comparison import clustered, comparisons, question_not_asked
 
 Mask = NDArray[np.bool_]
 
@@ -66,7 +66,7 @@ def impact_study(
         return None
     plan = everyone.protocol.criteria
     outcome = shown_outcome(everyone)
-    not_asked = question_not_asked(everyone)
+    not_asked = question_not_asked(everyone) or clustered(everyone, "the ranking of criteria")
     pairs = () if not_asked else comparisons(everyone)
     compared = tuple(
         _compare(everyone, emulate(everyone, judged, comparison, horizon), judged, rng, jobs, first=at == 0)

@@ -30,6 +30,7 @@ from trialstrat.stats.calibration import calibration
 from trialstrat.stats.calibration_curve import CalibrationCurve, calibration_curve
 from trialstrat.stats.censoring import CensoringSurvival, censoring_survival
 from trialstrat.stats.checks import check_survival
+from trialstrat.stats.clustered import cluster_sums
 from trialstrat.stats.concordance import concordance_sums
 from trialstrat.stats.resampling import bootstrap, bootstrap_interval
 from trialstrat.stats.scores import time_dependent_auc
@@ -67,7 +68,7 @@ class EvaluationTask:
     """One model to score. ``times`` (m,) of the predictions; ``scored`` positions of those in the Brier score.
 
     ``horizon`` is the last of them; ``auc_times`` positions of the times of the AUC; ``draws`` bootstrap samples for
-    the calibration index, from ``seed``.
+    the calibration index, from ``seed``. Rows with the same code of ``cluster`` (n,) count as one.
     """
 
     model: str
@@ -80,6 +81,7 @@ class EvaluationTask:
     level: float
     draws: int
     seed: int
+    cluster: NDArray[np.int64] | None = None
 
     @property
     def horizon(self) -> float:
@@ -96,8 +98,8 @@ class EvaluationTask:
 class HeldOutScore:
     """One score: mean over folds, interval, and the values it was made of.
 
-    ``influence`` (n,) are the patients' influence values on the mean (None where not defined); ``reason`` says why
-    ``value`` is nan.
+    ``influence`` (n,) are the patients' influence values on the mean (None where not defined; that of a cluster stands
+    at its first row, 0 at the others); ``reason`` says why ``value`` is nan.
     """
 
     metric: str
@@ -218,6 +220,9 @@ def _combine(task: EvaluationTask, key: tuple[str, float | None], values: Sequen
         return HeldOutScore(metric=metric, time=time, value=NAN, fold_values=folds, reason=reason)
     mean = float(np.mean([folds[at] for at in good]))
     repeats = 1 + max(prediction.repeat for prediction in task.predictions)
+    if metric == "auc" and task.cluster is not None:
+        # its standard error is that of independent rows
+        return HeldOutScore(metric=metric, time=time, value=mean, fold_values=folds)
     if metric == "auc":
         error = float(np.sqrt(repeats * np.sum([values[at].std_error ** 2 for at in good]))) / len(good)
         error *= _overlap(task, repeats)
@@ -227,9 +232,19 @@ def _combine(task: EvaluationTask, key: tuple[str, float | None], values: Sequen
         own = values[at].influence
         if own is not None:
             total[task.predictions[at].test] += own / len(good)
+    total = _by_cluster(total, task.cluster)
     error = float(np.sqrt(np.sum(total**2))) * (_overlap(task, repeats) if metric == "uno_c" else 1.0)
     score = HeldOutScore(metric=metric, time=time, value=mean, std_error=error, fold_values=folds, influence=total)
     return _bounded(task, score)
+
+
+def _by_cluster(influence: Floats, cluster: NDArray[np.int64] | None) -> Floats:
+    """The sum of every cluster at its first row, so that squares add up over clusters."""
+    if cluster is None:
+        return influence
+    out = np.zeros_like(influence)
+    out[np.unique(cluster, return_index=True)[1]] = cluster_sums(influence, cluster)
+    return out
 
 
 def _overlap(task: EvaluationTask, repeats: int) -> float:
@@ -264,13 +279,16 @@ def _calibration(
     slope = calibration(time, event, predicted, at, level=task.level).slope
     curve = calibration_curve(time, event, predicted, at, level=task.level)
     low = high = error = NAN
+    own = None if task.cluster is None else task.cluster[rows]
+    # the slope's interval is that of independent rows
+    spread = (slope.std_error, slope.lower, slope.upper) if own is None else (NAN, NAN, NAN)
     if curve.status == "ok" and task.draws >= FEWEST_DRAWS:
         rng = np.random.Generator(np.random.PCG64(task.seed))
 
         def index(sample: NDArray[np.int64]) -> float:
             return calibration_curve(time[sample], event[sample], predicted[sample], at, _MIDDLE).ici
 
-        interval = bootstrap_interval(bootstrap(index, rows.size, task.draws, rng)[:, 0], task.level)
+        interval = bootstrap_interval(bootstrap(index, rows.size, task.draws, rng, groups=own)[:, 0], task.level)
         # A mean of absolute differences only grows when patients are resampled: near 0 all resampled values may lie
         # above the index itself, and the interval is then extended down to it.
         low, high, error = min(interval.lower, curve.ici), interval.upper, interval.std_error
@@ -282,9 +300,9 @@ def _calibration(
             metric="calibration_slope",
             time=at,
             value=slope.slope,
-            std_error=slope.std_error,
-            lower=slope.lower,
-            upper=slope.upper,
+            std_error=spread[0],
+            lower=spread[1],
+            upper=spread[2],
             reason=slope.reason,
         ),
     )

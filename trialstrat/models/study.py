@@ -221,6 +221,7 @@ class _Runner:
                 level=plan.cohort.protocol.analysis.level,
                 draws=plan.cohort.protocol.models.bootstrap,
                 seed=plan.seed(planning.CALIBRATION),
+                cluster=plan.outcome.cluster,
             )
             for name, predictions in held_out.items()
         ]

@@ -29,6 +29,7 @@ from trialstrat.pipeline.seeds import generator, task_seeds
 from trialstrat.protocol.lint import lint
 from trialstrat.protocol.load import load_protocol
 from trialstrat.results import StageResult
+from trialstrat.subgroups.comparison import clustered
 from trialstrat.subgroups.operating import World, null_world, rule_world, simulate_trial, summarise
 from trialstrat.subgroups.rule_search import RuleOptions, SearchInput
 from trialstrat.subgroups.rule_study import search_inputs, study_markers, study_options
@@ -145,6 +146,8 @@ def _bench(path: Path, data: Path | None) -> _Bench:
             "calibrate: no candidate markers are declared; give a biomarker the role predictive, or name columns in "
             "rule_search.markers"
         )
+    if reason := clustered(cohort, "the search for rules"):
+        raise NotEstimableError(f"calibrate: {reason}")
     inputs = search_inputs(cohort, markers)
     if not inputs:
         raise NotEstimableError(

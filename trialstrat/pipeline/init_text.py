@@ -57,11 +57,20 @@ def protocol_text(found: Proposal, stem: str, root: Path, command: str) -> Writt
         *_columns(found),
         *_blocks(found),
         "",
+        *_cluster(found),
         "seed: 20260101",
         *(f"# not used: {comment(f'{file}: {reason}')}" for file, reason in found.skipped),
         *(f"# QUESTION: {comment(question)}" for question in questions),
     ]
     return Written(text="\n".join(lines) + "\n", questions=tuple(questions))
+
+
+def _cluster(found: Proposal) -> list[str]:
+    """What numbered rows belong to, where the outcome is a time."""
+    name = next((source.linked.cluster for source in found.sources if source.linked.cluster), "")
+    if not name or not found.endpoints:
+        return []
+    return [f"analysis: {{cluster: {quoted(name)}}}  # several rows of a patient are not independent", ""]
 
 
 def source_name(source: SourceGuess | AssayGuess, at: int) -> str:

@@ -166,12 +166,29 @@ def _analysis(protocol: Protocol) -> Iterator[Remark]:
         yield Remark("P-CELL", "warning", path, text, "Use 5 or more.")
     elif cell < _SMALLEST_USUAL_CELL:
         yield Remark("P-CELL", "warning", path, f"{cell} is below the usual minimum of 5", "Use 5 or more.")
+    yield from _cluster(protocol)
     horizon = protocol.endpoint.maximum or float("inf")
     if any(time > horizon for time in protocol.models.times):
         yield Remark("P-TIMES", "error", "models.times", "a time beyond the endpoint's maximum:", "Correct it.")
     if not (protocol.covariates or protocol.biomarkers or protocol.marker_blocks):
         text = "neither covariates nor biomarkers: there is nothing to stratify by"
         yield Remark("P-NO-VARIABLES", "warning", "protocol", text, "Declare covariates: or biomarkers:.")
+
+
+def _cluster(protocol: Protocol) -> Iterator[Remark]:
+    """What has no variance by cluster is refused, not done as if rows were independent."""
+    name, path = protocol.analysis.cluster, "analysis.cluster"
+    if name is None:
+        return
+    if protocol.endpoint.kind != "time_to_event":
+        text = f"clusters are for kind time_to_event; the endpoint is {protocol.endpoint.kind}"
+        yield Remark("P-CLUSTER", "error", path, text, "Analyse one row per patient.")
+    if protocol.analysis.non_proportional == "maxcombo":
+        text = "the MaxCombo test takes rows as independent"
+        yield Remark("P-CLUSTER", "error", path, text, "Use non_proportional: rmst.")
+    if name in {variable.column for variable in protocol.variables}:
+        text = f"{name} is a covariate too: one level per cluster cannot be estimated"
+        yield Remark("P-CLUSTER", "error", path, text, "Remove it from the covariates.")
 
 
 def _sources(protocol: Protocol) -> Iterator[Remark]:

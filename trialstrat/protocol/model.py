@@ -290,6 +290,11 @@ class Analysis(Declared):
     non_proportional: Literal["rmst", "maxcombo"] = "rmst"
     minimum_events: int = Field(default=10, ge=1, description="Fewest events per arm for an effect to be printed.")
     adjust_for: tuple[str, ...] = Field(default=(), description="Covariates of the adjusted treatment effect.")
+    cluster: str | None = Field(
+        default=None,
+        description="Column of what rows belong to when they are not independent patients (the patient of two eyes, a "
+        "household): variances are summed within clusters, and no cluster is split between folds.",
+    )
 
 
 class Disclosure(Declared):

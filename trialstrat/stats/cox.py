@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -283,6 +283,22 @@ def cox_compare(small: CoxFit, large: CoxFit) -> TestResult:
     return replace(
         _test(two, max(statistic, 0.0) if known else NAN, df, "likelihood ratio test of nested models", reason),
         null_hypothesis=f"the added covariates have no effect on the hazard ({added})",
+    )
+
+
+def wald_test(fit: CoxFit, terms: Iterable[int]) -> TestResult:
+    """Wald test that the coefficients at the positions ``terms`` are all 0, with the covariance of the fit.
+
+    With ``cluster`` that is the sandwich, where a likelihood ratio would take rows as independent. Not estimable when
+    one of them is not.
+    """
+    at = np.array(list(terms), dtype=np.intp)
+    known = fit.converged and bool(fit.estimable[at].all())
+    statistic = _wald(fit.coef[at], fit.covariance[np.ix_(at, at)]) if known else NAN
+    tested = ", ".join(fit.names[j] for j in at)
+    return replace(
+        _test(fit.data, statistic, at.size, "Wald test", fit.reason),
+        null_hypothesis=f"the coefficients of these covariates are 0 ({tested})",
     )
 
 

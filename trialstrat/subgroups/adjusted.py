@@ -143,6 +143,7 @@ def adjusted_model(cohort: Cohort, outcome: ShownOutcome, compared: Sequence[Com
         design[rows],
         strata=None if cohort.strata is None else cohort.strata[rows],
         entry=None if outcome.entry is None else outcome.entry[rows],
+        cluster=None if outcome.cluster is None else outcome.cluster[rows],
         names=(*(comparison.treatment for comparison in compared), *coding.terms),
         level=cohort.protocol.analysis.level,
     )
@@ -154,7 +155,8 @@ def adjusted_method(cohort: Cohort) -> str:
     model = "Cox model" if cohort.strata is None else "Stratified Cox model"
     variables = {variable.column: variable.title for variable in cohort.protocol.variables}
     covariates = ", ".join(variables[name] for name in cohort.protocol.analysis.adjust_for)
-    return f"{model} adjusted for {covariates}; Efron ties"
+    robust = "" if cohort.cluster is None else ", robust variance by cluster"
+    return f"{model} adjusted for {covariates}; Efron ties{robust}"
 
 
 def _name(comparison: Comparison) -> tuple[str, str]:

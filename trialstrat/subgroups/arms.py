@@ -47,7 +47,7 @@ def curves_by_arm(
 def arm_tables(outcome: ShownOutcome, curves: Sequence[DrawnCurve], population: str) -> list[Table]:
     """``primary.km``, ``primary.at_risk`` and ``primary.censoring``."""
     subject = outcome.label if outcome.kind != "competing" else "Free of any event"
-    note = f"Population: {population}. {CURVE_METHOD}. Time in {outcome.unit} since time zero."
+    note = f"Population: {population}. {CURVE_METHOD}{_independent(outcome)}. Time in {outcome.unit} since time zero."
     under = f"Population: {population}. At risk just before the time; events and censorings up to and including it."
     return [
         km_table("primary.km", f"{subject} by arm", ARM_COLUMNS, curves, note),
@@ -64,7 +64,7 @@ def timed_arm_estimates(
     for drawn, rows in zip(curves, groups.values(), strict=True):
         name, label = str(drawn.keys[0]), str(drawn.keys[1])
         rest = {**shared, "population": label, "n": int(rows.sum()), "events": int(outcome.of_interest[rows].sum())}
-        estimates.append(_median(drawn, name, label, outcome.unit, rest))
+        estimates.append(_median(drawn, name, label, outcome, rest))
         if outcome.horizon is None:
             continue
         if outcome.kind == "competing":
@@ -75,9 +75,15 @@ def timed_arm_estimates(
     return estimates
 
 
-def _median(drawn: DrawnCurve, name: str, label: str, unit: str, rest: Mapping[str, Any]) -> Estimate:
+def _independent(outcome: ShownOutcome) -> str:
+    """What the limits of a curve assume, where it is not so."""
+    return "" if outcome.cluster is None else "; its limits take rows as independent"
+
+
+def _median(drawn: DrawnCurve, name: str, label: str, outcome: ShownOutcome, rest: Mapping[str, Any]) -> Estimate:
     found = drawn.curve.quantile(0.5)
-    words = {"unit": unit, "method": CURVE_METHOD, **rest, "level": found.level}
+    method = f"{CURVE_METHOD}{_independent(outcome)}"
+    words = {"unit": outcome.unit, "method": method, **rest, "level": found.level}
     name, text = f"primary.km.median.{name}", f"Median time, {label}"
     if found.status != "ok":
         return Estimate.not_estimable(name, text, found.reason, **words)
@@ -86,20 +92,21 @@ def _median(drawn: DrawnCurve, name: str, label: str, unit: str, rest: Mapping[s
 
 def _restricted_mean(outcome: ShownOutcome, rows: Mask, name: str, label: str, rest: Mapping[str, Any]) -> Estimate:
     from trialstrat.stats.rmst import rmst
-    from trialstrat.subgroups.two_curves import robust_curve
+    from trialstrat.subgroups.two_curves import robust_curve, standard_error
 
     time, tau, level = outcome.time, outcome.horizon, float(rest["level"])
     if time is None or tau is None:
         raise ValueError("a restricted mean needs times and a horizon")
     name = f"primary.rmst.{name}"
     text = f"Restricted mean time up to {said_horizon(outcome)}, {label}"
-    words = {"unit": outcome.unit, "method": "area under the Kaplan-Meier curve", **rest}
-    if outcome.entry is None:
+    robust = "" if outcome.cluster is None else ", infinitesimal jackknife by cluster"
+    words = {"unit": outcome.unit, "method": f"area under the Kaplan-Meier curve{robust}", **rest}
+    if outcome.entry is None and outcome.cluster is None:
         found = rmst(time[rows], outcome.of_interest[rows], tau, level)
         value, error, reason = found.rmst, found.std_error, found.reason
     else:
         late = robust_curve(time, outcome.of_interest, rows, tau, weights=None, entry=outcome.entry)
-        value, error, reason = late.rmst, late.rmst_error, late.reason
+        value, error, reason = late.rmst, standard_error(late.rmst_influence, outcome.cluster), late.reason
     if reason:
         return Estimate.not_estimable(name, text, reason, **words)
     half = float(-ndtri((1 - level) / 2)) * error
@@ -113,7 +120,7 @@ def _milestone(drawn: DrawnCurve, outcome: ShownOutcome, name: str, label: str, 
 
     tau = outcome.horizon or 0.0
     name, text = f"primary.milestone.{name}", f"Free of the event at {said_horizon(outcome)}, {label}"
-    words = {"unit": "probability", "method": CURVE_METHOD, **rest}
+    words = {"unit": "probability", "method": f"{CURVE_METHOD}{_independent(outcome)}", **rest}
     if beyond_follow_up(tau, float(drawn.curve.time[-1]), float(drawn.curve.survival[-1])):
         reason = "follow-up ends before the horizon and the survival curve is not yet 0"
         return Estimate.not_estimable(name, text, reason, **words)

@@ -18,7 +18,7 @@ from trialstrat.stats.resampling import stratified_folds
 from trialstrat.subgroups.adjusted import code_covariates
 from trialstrat.subgroups.benefit_evaluation import SHARES, Judged, judge
 from trialstrat.subgroups.benefit_learners import BenefitTask, FoldBenefit, Part, labels, learn_fold
-from trialstrat.subgroups.comparison import Comparison, comparisons, question_not_asked
+from trialstrat.subgroups.comparison import Comparison, clustered, comparisons, question_not_asked
 from trialstrat.subgroups.interactions import absolute_outcome
 from trialstrat.subgroups.scales import p_estimate
 
@@ -58,6 +58,8 @@ def benefit_study(cohort: Cohort, *, rng: np.random.Generator, jobs: int = 1) ->
     """
     if question_not_asked(cohort):
         return None
+    if reason := clustered(cohort, "the prediction of benefit"):
+        return _refused(reason)
     outcome = shown_outcome(cohort)
     choice = _features(cohort)
     if choice is None:

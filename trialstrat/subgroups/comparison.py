@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import ShownOutcome, arm_labels, arm_rows, said_horizon
-from trialstrat.results import Cell, Estimate
+from trialstrat.results import Cell, Estimate, TestResult
+from trialstrat.stats.clustered import clustered_logrank
 from trialstrat.stats.cox import cox
-from trialstrat.stats.logrank import logrank
+from trialstrat.stats.logrank import LogRank, logrank
 from trialstrat.stats.maxcombo import maxcombo
 from trialstrat.stats.proportional_hazards import ph_test
 from trialstrat.subgroups.effect import outcome_effect
@@ -83,6 +84,13 @@ def question_not_asked(cohort: Cohort) -> str:
     if arms.allocation == "observational" and not arms.confounders:
         return "Arms were not randomised and no confounders are declared: no treatment effect is estimated."
     return ""
+
+
+def clustered(cohort: Cohort, what: str) -> str:
+    """Why ``what`` is not done where rows lie in clusters; empty where they are independent patients."""
+    if cohort.cluster is None:
+        return ""
+    return f"{what} relabels and resamples single rows, which clusters ({cohort.protocol.analysis.cluster}) forbid"
 
 
 def compare(cohort: Cohort, outcome: ShownOutcome, comparison: Comparison, shared: Mapping[str, Any]) -> Compared:
@@ -201,11 +209,22 @@ def _logrank(
     name, label = f"primary.logrank.p.{comparison.pair}", f"Log-rank test, {comparison.label}"
     if found.status != "ok":  # no p without an effect beside it
         return p_estimate(name, label, np.nan, found.status, found.reason, "", rest)
-    test = logrank(
-        data["time"], data["event"], comparison.treated[comparison.rows], strata=data["strata"], entry=data["entry"]
-    )
+    test = logrank_of(outcome, comparison.rows, comparison.treated, data["strata"])
     words = {**rest, "method": test.method}
     return p_estimate(name, label, test.p, test.status, test.reason, test.null_hypothesis, words)
+
+
+def logrank_of(
+    outcome: ShownOutcome, rows: Mask, group: NDArray[Any], strata: NDArray[np.object_] | None
+) -> LogRank | TestResult:
+    """The log-rank test among ``rows`` (n,) of ``group`` (n,), robust with clusters; ``strata`` are those of rows."""
+    if outcome.time is None:
+        raise ValueError("this endpoint is not a time")
+    entry = None if outcome.entry is None else outcome.entry[rows]
+    data = (outcome.time[rows], outcome.of_interest[rows], group[rows])
+    if outcome.cluster is not None:
+        return clustered_logrank(*data, outcome.cluster[rows], strata=strata, entry=entry)
+    return logrank(*data, strata=strata, entry=entry)
 
 
 def _proportional_hazards(
@@ -226,7 +245,8 @@ def _proportional_hazards(
         names=(comparison.treatment,),
     )
     test = ph_test(fit, transform="km").covariates[comparison.treatment]
-    words = {**rest, "method": PH_METHOD}
+    clustered = "" if outcome.cluster is None else ", rows taken as independent"
+    words = {**rest, "method": f"{PH_METHOD}{clustered}"}
     estimate = p_estimate(name, label, test.p, test.status, test.reason, test.null_hypothesis, words)
     row = (comparison.treatment, comparison.label, test.statistic, test.df, test.p)
     return estimate, (row,) if test.status == "ok" else ()

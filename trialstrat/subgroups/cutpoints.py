@@ -40,7 +40,7 @@ def cutpoint_study(
     The p pays for the scan over the cuts of the marker (random signs of score contributions), its Holm adjustment for
     the number of markers. The interval of the cut repeats the scan in bootstrap samples; it says where the cut may
     lie, not that there is one: a smooth change has no cut, and the effect curve stands beside it. None for endpoints
-    that are not times; weighted comparisons and delayed entry are left out with a finding.
+    that are not times; weighted comparisons, delayed entry and clusters are left out with a finding.
 
     References
     ----------
@@ -51,8 +51,9 @@ def cutpoint_study(
     rows: list[tuple[Cell, ...]] = []
     findings: list[Finding] = []
     for comparison, weight in zip(compared, weights, strict=True):
-        if weight is not None or outcome.entry is not None:
-            why = "balancing weights" if weight is not None else "delayed entry"
+        late = "delayed entry" if outcome.entry is not None else ""
+        why = "balancing weights" if weight is not None else late or ("clusters" if outcome.cluster is not None else "")
+        if why:
             findings.append(
                 Finding(
                     code="W-CUTPOINT",

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trialstrat.cohort.shown import ShownOutcome
 from trialstrat.errors import InvalidInputError
-from trialstrat.stats.checks import check_level, check_two_groups
+from trialstrat.stats.checks import check_groups, check_level, check_two_groups
 from trialstrat.stats.cox import cox
 from trialstrat.subgroups.incidence import incidence_effect
 from trialstrat.subgroups.scales import (
@@ -52,6 +52,7 @@ def effect(
     strata: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     entry: ArrayLike | None = None,
+    cluster: ArrayLike | None = None,
 ) -> Effect:
     """Effect of treatment on a time to event.
 
@@ -70,6 +71,9 @@ def effect(
         Balancing weights: all three contrasts are weighted and have sandwich variances that take the weights as known.
     entry : array of shape (n,), optional
         Delayed entry. RMST and milestone then start from the first entry times at risk.
+    cluster : array of shape (n,), optional
+        Labels of what rows belong to, in one arm or in both: all three contrasts have sandwich variances summed within
+        clusters.
 
     Returns
     -------
@@ -94,10 +98,12 @@ def effect(
         return no_effect(names, (True, False, False), counts, options.level, reason)
     weight = None if weights is None else np.asarray(weights, dtype=np.float64)
     late = None if entry is None else np.asarray(entry, dtype=np.float64)
+    own = None if cluster is None else check_groups(cluster, len(time), name="cluster").codes
+    how: dict[str, Any] = {"weights": weight, "entry": late, "cluster": own}
     return Effect(
-        relative=_hazard_ratio(time, event, arm, options, strata=strata, weights=weight, entry=late, measure=names[0]),
-        absolute=rmst_effect(time, event, arm, options, weights=weight, entry=late),
-        milestone=milestone_effect(time, event, arm, options, weights=weight, entry=late),
+        relative=_hazard_ratio(time, event, arm, options, strata=strata, measure=names[0], **how),
+        absolute=rmst_effect(time, event, arm, options, **how),
+        milestone=milestone_effect(time, event, arm, options, **how),
         **counts,
     )
 
@@ -158,9 +164,12 @@ def outcome_effect(
     event = _need(outcome.event)[rows]
     if outcome.kind == "binary":
         return binary_effect(event, arm, options, strata=stratum, weights=weight)
-    method = competing_effect if outcome.kind == "competing" else effect
     entry = None if outcome.entry is None else outcome.entry[rows]
-    return method(_need(outcome.time)[rows], event, arm, options, strata=stratum, weights=weight, entry=entry)
+    how: dict[str, Any] = {"strata": stratum, "weights": weight, "entry": entry}
+    if outcome.kind == "competing":
+        return competing_effect(_need(outcome.time)[rows], event, arm, options, **how)
+    cluster = None if outcome.cluster is None else outcome.cluster[rows]
+    return effect(_need(outcome.time)[rows], event, arm, options, cluster=cluster, **how)
 
 
 def _need(values: NDArray[Any] | None) -> NDArray[Any]:
@@ -179,13 +188,18 @@ def _hazard_ratio(
     weights: Floats | None,
     entry: Floats | None,
     measure: str,
+    cluster: Ints | None = None,
 ) -> ScaleEffect:
-    """Cox model with treatment alone; sandwich variance with balancing weights."""
-    cluster = None if weights is None else np.arange(len(time))
+    """Cox model with treatment alone; sandwich variance with balancing weights and with clusters."""
+    robust = cluster is not None
+    if cluster is None and weights is not None:
+        cluster = np.arange(len(time))
     fit = cox(time, event, arm, entry=entry, strata=strata, weights=weights, cluster=cluster, level=options.level)
     method = "Cox model, Efron ties" + ("" if strata is None else ", stratified")
     if weights is not None:
         method = f"weighted {method}, robust variance"
+    if robust:
+        method += f"{'' if weights is not None else ', robust variance'} by cluster"
     return normal_effect(
         float(fit.coef[0]),
         float(np.sqrt(fit.covariance[0, 0])),

@@ -10,6 +10,7 @@ from scipy.special import chdtrc, ndtri
 
 from trialstrat.cohort.shown import ShownOutcome
 from trialstrat.results import NAN
+from trialstrat.stats.clustered import cluster_sums
 from trialstrat.stats.cox import cox
 from trialstrat.stats.spline import restricted_cubic_spline, spline_knots
 from trialstrat.subgroups.candidates import wants_log
@@ -125,7 +126,7 @@ def relative_curve(
         entry=None if outcome.entry is None else outcome.entry[rows],
         strata=None if strata is None else strata[rows],
         weights=None if weights is None else weights[rows],
-        cluster=None if weights is None else np.arange(rows.sum()),
+        cluster=_cluster(outcome, rows, weights),
     )
     count = 1 + basis.shape[1]
     if not fit.estimable[:count].all():
@@ -134,6 +135,13 @@ def relative_curve(
     grid = axis.grid(x[rows])
     counts = (int(rows.sum()), int(outcome.of_interest[rows].sum()))
     return _curve(True, grid, axis, fit.coef[own], fit.covariance[own, own], counts, level, rng)
+
+
+def _cluster(outcome: ShownOutcome, rows: Mask, weights: Floats | None) -> Ints | None:
+    """What the sandwich is summed over: declared clusters, single rows with weights, None without either."""
+    if outcome.cluster is not None:
+        return outcome.cluster[rows]
+    return None if weights is None else np.arange(rows.sum())
 
 
 def absolute_curve(
@@ -154,29 +162,36 @@ def absolute_curve(
         return no_curve(ratio=False, reason=reason)
     basis = np.column_stack([np.ones(len(arm)), axis.basis(x[rows])])
     mass = np.ones(len(arm)) if weights is None else weights[rows]
-    parts = [_least_squares(basis[arm == k], value[arm == k], mass[arm == k]) for k in (0, 1)]
-    if any(not np.isfinite(part[0]).all() for part in parts):
+    influence = np.zeros_like(basis)
+    parts = []
+    for code, side in ((0, -1.0), (1, 1.0)):
+        own = arm == code
+        slope, contributions = _least_squares(basis[own], value[own], mass[own])
+        parts.append(slope)
+        influence[own] = side * contributions
+    if any(not np.isfinite(part).all() for part in parts):
         return no_curve(ratio=False, reason="an arm has too few different values of the marker")
-    coef, covariance = parts[1][0] - parts[0][0], parts[1][1] + parts[0][1]
+    total = cluster_sums(influence, None if outcome.cluster is None else outcome.cluster[rows])
+    coef, covariance = parts[1] - parts[0], total.T @ total
     counts = (len(arm), int(outcome.of_interest[rows].sum()))
     return _curve(False, axis.grid(x[rows]), axis, coef, covariance, counts, level, rng)
 
 
 def _least_squares(design: Floats, value: Floats, mass: Floats) -> tuple[Floats, Floats]:
-    """Weighted least squares with sandwich covariance (HC3)."""
+    """Weighted least squares: coefficients (q,), and the rows' contributions (n, q) to their sandwich (HC3)."""
     size = design.shape[1]
     scale = np.abs(design).max(axis=0)
     scaled = design / np.where(scale > 0, scale, 1.0)
     root = np.sqrt(mass)[:, None] * scaled
     if np.linalg.matrix_rank(root) < size or len(value) <= size:
-        return np.full(size, NAN), np.full((size, size), NAN)
+        return np.full(size, NAN), np.full(design.shape, NAN)
     bread = np.linalg.inv(root.T @ root)
     coef = bread @ (root.T @ (np.sqrt(mass) * value))
     leverage = np.minimum(np.einsum("ij,jk,ik->i", root, bread, root), 1 - 1e-6)
     residual = mass * (value - scaled @ coef) / (1 - leverage)
     half = (scaled * residual[:, None]) @ bread
     back = np.where(scale > 0, scale, 1.0)
-    return coef / back, (half.T @ half) / np.outer(back, back)
+    return coef / back, half / back
 
 
 def _curve(

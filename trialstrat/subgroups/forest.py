@@ -17,7 +17,7 @@ from trialstrat.subgroups.candidates import variables_before_zero
 from trialstrat.subgroups.comparison import Comparison
 from trialstrat.subgroups.effect import outcome_effect
 from trialstrat.subgroups.one_way import PRIOR_SCALE, shrink_levels
-from trialstrat.subgroups.risk_groups import heterogeneity, relative_interaction
+from trialstrat.subgroups.risk_groups import heterogeneity, relative_interaction, split_cluster
 from trialstrat.subgroups.scales import Effect, EffectOptions, ScaleEffect
 
 Floats = NDArray[np.float64]
@@ -159,12 +159,12 @@ def _block(
     *,
     weighted: bool,
 ) -> _Block:
-    """Likelihood ratio test where there is a likelihood (unweighted times), else Cochran's Q."""
+    """Test of arm by level in one model where there is one (unweighted times), else Cochran's Q."""
     if outcome.timed and not weighted:
         relative = relative_interaction(cohort, outcome, factor.code, comparison, effects)
     else:
-        relative = heterogeneity([effect.relative for effect in effects])
-    absolute = heterogeneity([effect.absolute for effect in effects])
+        relative = heterogeneity([effect.relative for effect in effects], split_cluster(outcome, factor.code))
+    absolute = heterogeneity([effect.absolute for effect in effects], split_cluster(outcome, factor.code))
     return _Block(factor=factor, effects=effects, unknown=None, relative=relative, absolute=absolute)
 
 

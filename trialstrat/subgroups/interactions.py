@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from trialstrat.cohort.shown import ShownOutcome
+from trialstrat.stats.clustered import cluster_sums
 from trialstrat.stats.cox import cox
 from trialstrat.stats.cox_residuals import cox_residuals
 from trialstrat.stats.max_t import CLOSE
@@ -87,19 +88,25 @@ def absolute_outcome(outcome: ShownOutcome, arm: Ints, rows: NDArray[np.bool_]) 
 
 
 def random_signs(n: int, draws: int, rng: np.random.Generator) -> Signs:
-    """Multipliers (n, draws) of the patients' contributions: +1 or -1."""
+    """Multipliers (n, draws) of the contributions of n patients (clusters): +1 or -1."""
     return rng.integers(0, 2, size=(n, draws), dtype=np.int8).astype(np.float32) * 2 - 1
 
 
 def linear_interactions(
-    markers: NDArray[np.floating], value: Floats, arm: Ints, weights: Floats | None, signs: Signs | None = None
+    markers: NDArray[np.floating],
+    value: Floats,
+    arm: Ints,
+    weights: Floats | None,
+    signs: Signs | None = None,
+    cluster: Ints | None = None,
 ) -> Effects:
     """Difference between the arms of the slopes of ``value`` (n,) on every marker (n, p), treated minus control.
 
     Treatment, marker and their product make the model saturated in the arm, so that the slopes come from two simple
     regressions; weighted ones with ``weights`` (n,). Sandwich variance (HC3). Rows with an unknown marker are left out
     of that marker's model. With ``signs`` (n, draws) the null distribution of the largest statistic is drawn by
-    multiplying every patient's contributions to all effects by one random sign.
+    multiplying every patient's contributions to all effects by one random sign. With ``cluster`` (n,) contributions
+    are summed within clusters first.
 
     References
     ----------
@@ -118,6 +125,9 @@ def linear_interactions(
             if own.any():
                 slope, influence[own] = _slopes(markers[own, part], value[own], mass[own])
                 effect[part] += side * slope
+                if cluster is not None:  # signs matter only where rows of both arms are added up
+                    influence[own] *= side
+        influence = cluster_sums(influence, cluster)
         error[part] = _root(influence)
         maxima = _largest(influence, error[part], signs, maxima)
     return Effects(effect=effect, std_error=error, maxima=maxima)
@@ -230,7 +240,7 @@ def weighted_cox_interactions(
     strata: NDArray[Any] | None,
     signs: Signs | None = None,
 ) -> Effects:
-    """Log ratios of hazard ratios from weighted Cox models, one marker at a time, with sandwich variance.
+    """Log ratios of hazard ratios from weighted Cox models, one marker at a time, with sandwich variance by cluster.
 
     ``arm``, ``markers``, ``weights`` and ``strata`` are those of ``rows``; ``signs`` as in
     :func:`linear_interactions`.
@@ -255,6 +265,7 @@ def weighted_cox_interactions(
             effect[j] = fit.coef[2]
             influence[:, j] = 0.0
             influence[known, j] = cox_residuals(fit, "dfbeta").values[:, 2]
+    influence = cluster_sums(influence, None if outcome.cluster is None else outcome.cluster[rows])
     error = _root(influence)
     maxima = _largest(influence, error, signs, np.zeros(0 if signs is None else signs.shape[1]))
     return Effects(effect=effect, std_error=error, maxima=maxima)

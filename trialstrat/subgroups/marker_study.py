@@ -17,7 +17,7 @@ from trialstrat.subgroups.curve_study import continuous_markers, effect_curves
 from trialstrat.subgroups.cutpoints import cutpoint_study
 from trialstrat.subgroups.forest import subgroup_forest
 from trialstrat.subgroups.scales import counts_by_arm
-from trialstrat.subgroups.screen import screen_markers
+from trialstrat.subgroups.screen import MOST_ADJUSTED, screen_markers
 from trialstrat.subgroups.weighting import comparison_weights
 
 Floats = NDArray[np.float64]
@@ -41,6 +41,9 @@ def marker_study(cohort: Cohort, *, rng: np.random.Generator, jobs: int = 1) -> 
     found = candidates(cohort)
     if not compared or not found.columns:
         reason = findings[0].message if findings else "no candidate marker measured before time zero is declared"
+        return (StageResult(stage="screen", findings=tuple(findings), facts={"refused": reason}),)
+    if outcome.cluster is not None and len(found.columns) > MOST_ADJUSTED:
+        reason = f"more than {MOST_ADJUSTED} markers are not screened where rows lie in clusters"
         return (StageResult(stage="screen", findings=tuple(findings), facts={"refused": reason}),)
     weights, lost = _weights(cohort, compared)
     usable = [(c, w) for c, w, reason in zip(compared, weights, lost, strict=True) if not reason]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import ShownOutcome, arm_labels, arm_rows, shown_outcome, whole_horizon
 from trialstrat.results import Cell, Column, Estimate, Finding, StageResult, Table
-from trialstrat.stats.logrank import logrank
 from trialstrat.stats.multiplicity import p_adjust
 from trialstrat.subgroups.adjusted import adjusted_analysis
 from trialstrat.subgroups.arms import arm_tables, curves_by_arm, plain_arm_estimates, timed_arm_estimates
@@ -21,6 +20,7 @@ from trialstrat.subgroups.comparison import (
     Comparison,
     compare,
     comparisons,
+    logrank_of,
     question_not_asked,
 )
 from trialstrat.subgroups.incidence import incidence_table
@@ -137,15 +137,10 @@ def _several_arms(
         name, label = f"primary.logrank.adjusted_p.{comparison.pair}", f"Log-rank test, Holm, {comparison.label}"
         estimates.append(p_estimate(name, label, float(p), entry.status, entry.reason, entry.null_hypothesis, rest))
     rows = np.any([comparison.rows for comparison in compared], axis=0)
-    arm = np.asarray(cohort.arm)[rows] if cohort.arm is not None else np.zeros(0)
-    test = logrank(
-        outcome.time[rows],
-        outcome.of_interest[rows],
-        arm,
-        strata=None if cohort.strata is None else cohort.strata[rows],
-        entry=None if outcome.entry is None else outcome.entry[rows],
-    )
-    rest = {**shared, "n": int(rows.sum()), "events": test.events, "population": "all arms", "method": test.method}
+    strata = None if cohort.strata is None else cohort.strata[rows]
+    test = logrank_of(outcome, rows, np.asarray(cohort.arm), strata)
+    events = int(outcome.of_interest[rows].sum())
+    rest = {**shared, "n": int(rows.sum()), "events": events, "population": "all arms", "method": test.method}
     overall = p_estimate(
         "primary.logrank.p.all", "Log-rank test, all arms", test.p, test.status, test.reason, test.null_hypothesis, rest
     )
@@ -200,6 +195,8 @@ def _facts(
         "conf_type": "log-log",
         "strata": ", ".join(arms.strata) if arms and cohort.strata is not None else "",
         "allocation": arms.allocation if arms else "",
+        "cluster": cohort.protocol.analysis.cluster or "",
+        "clusters": "" if outcome.cluster is None else str(len(np.unique(outcome.cluster))),
         "leading": leading,
         "question_not_asked": not_asked,
         "control": control if compared else "",

@@ -121,6 +121,7 @@ def _fit(cohort: Cohort, outcome: ShownOutcome, coding: Coding, what: str, found
         coding.values[rows],
         strata=None if strata is None else strata[rows],
         entry=None if outcome.entry is None else outcome.entry[rows],
+        cluster=None if outcome.cluster is None else outcome.cluster[rows],
         names=coding.terms,
         level=cohort.protocol.analysis.level,
     )
@@ -168,6 +169,7 @@ def _numbers(fit: CoxFit | None, term: _Term) -> tuple[Cell, ...]:
 def _model_table(cohort: Cohort, outcome: ShownOutcome, rows: Sequence[tuple[Cell, ...]]) -> Table:
     ratio = "Cause-specific hazard ratio" if outcome.kind == "competing" else "Hazard ratio"
     strata = "" if _strata(cohort) is None else ", stratified by arm and randomisation stratum"
+    robust = "" if outcome.cluster is None else ", robust variance by cluster"
     columns = (
         *_HEAD,
         Column(key="hazard_ratio", label=f"{ratio}, alone", kind="effect"),
@@ -180,8 +182,9 @@ def _model_table(cohort: Cohort, outcome: ShownOutcome, rows: Sequence[tuple[Cel
         Column(key="adjusted_p", label="p", kind="p"),
     )
     note = (
-        f"Population: {outcome.population()}. Cox models, Efron ties{strata}; alone: patients with a known value; all "
-        "together: patients with all values known. Continuous factors: upper against lower quartile. Unadjusted p."
+        f"Population: {outcome.population()}. Cox models, Efron ties{strata}{robust}; alone: patients with a known "
+        "value; all together: patients with all values known. Continuous factors: upper against lower quartile. "
+        "Unadjusted p."
     )
     return Table(
         name="prognostic.factors", title="Factors and the outcome", columns=columns, rows=tuple(rows), note=note

@@ -15,9 +15,8 @@ from trialstrat.cohort.shown import ShownOutcome, said_horizon, shown_outcome, w
 from trialstrat.errors import InvalidInputError
 from trialstrat.models.out_of_fold import OutOfFold
 from trialstrat.results import NAN, Cell, Column, Estimate, StageResult, Table, TestResult
-from trialstrat.stats.cox import cox, cox_compare
-from trialstrat.stats.logrank import logrank
-from trialstrat.subgroups.comparison import Comparison, comparisons, question_not_asked
+from trialstrat.stats.cox import cox, cox_compare, wald_test
+from trialstrat.subgroups.comparison import Comparison, comparisons, logrank_of, question_not_asked
 from trialstrat.subgroups.curves import CURVE_METHOD, DrawnCurve, at_risk_table, draw, km_table
 from trialstrat.subgroups.effect import outcome_effect
 from trialstrat.subgroups.incidence import incidence_at
@@ -184,8 +183,7 @@ def _between_groups(outcome: ShownOutcome, groups: _Groups) -> Estimate:
     rest: dict[str, Any] = {"n": len(event), "events": int(event.sum()), "population": "all patients"}
     if outcome.time is None or len(groups.masks()) < 2:
         return p_estimate(name, label, NAN, "not_estimable", "fewer than two groups have patients", "", rest)
-    entry = None if outcome.entry is None else outcome.entry[rows]
-    test = logrank(outcome.time[rows], event, groups.number[rows], entry=entry)
+    test = logrank_of(outcome, rows, groups.number, None)
     rest["method"] = test.method
     return p_estimate(name, label, test.p, test.status, test.reason, test.null_hypothesis, rest)
 
@@ -215,7 +213,7 @@ def _effects(
         "evidence": cohort.protocol.status,
     }
     relative = relative_interaction(cohort, outcome, groups.number, comparison, list(found.values()))
-    absolute = heterogeneity([effect.absolute for effect in found.values()])
+    absolute = heterogeneity([effect.absolute for effect in found.values()], split_cluster(outcome, groups.number))
     stems = (("hazard_ratio_scale", "hazard ratios", relative), ("rmst_scale", "absolute differences", absolute))
     tests = [
         p_estimate(
@@ -279,12 +277,16 @@ def _effects_table(
 def relative_interaction(
     cohort: Cohort, outcome: ShownOutcome, group: Ints, comparison: Comparison, found: Sequence[Effect]
 ) -> TestResult:
-    """Likelihood ratio test of arm by group in the (stratified) Cox model of the event of interest.
+    """Test of arm by group in the (stratified) Cox model of the event of interest.
 
-    Only groups in which the effect can be estimated take part.
+    By likelihood ratio; where rows lie in clusters there is no likelihood of independent rows, and it is the Wald
+    test with the robust variance. Only groups in which the effect can be estimated take part.
     """
     null = "the hazard ratio of treatment is the same in all risk groups"
+    robust = outcome.cluster is not None
     method = "likelihood ratio test of arm by group, Cox model"
+    if robust:
+        method = "Wald test of arm by group, Cox model, robust variance by cluster"
     present = np.unique(group[group >= 0])
     usable = [int(code) for code, effect in zip(present, found, strict=True) if effect.relative.ok]
     rows = comparison.rows & np.isin(group, usable)
@@ -300,9 +302,14 @@ def relative_interaction(
         "entry": None if outcome.entry is None else outcome.entry[rows],
     }
     time, event = outcome.time[rows], outcome.of_interest[rows]
-    small = cox(time, event, np.column_stack([arm, dummies]), **data)
-    large = cox(time, event, np.column_stack([arm, dummies, dummies * arm[:, None]]), **data)
-    test = cox_compare(small, large)
+    products = dummies * arm[:, None]
+    if outcome.cluster is not None:
+        data["cluster"] = outcome.cluster[rows]
+    large = cox(time, event, np.column_stack([arm, dummies, products]), **data)
+    if robust:
+        test = wald_test(large, range(1 + dummies.shape[1], len(large.names)))
+    else:
+        test = cox_compare(cox(time, event, np.column_stack([arm, dummies]), **data), large)
     return TestResult(
         statistic=test.statistic,
         df=test.df,
@@ -316,11 +323,21 @@ def relative_interaction(
     )
 
 
-def heterogeneity(effects: Sequence[ScaleEffect]) -> TestResult:
+def split_cluster(outcome: ShownOutcome, group: Ints) -> str:
+    """Why effects in the groups (n,; -1 in none) are not independent; empty when they are."""
+    if outcome.cluster is None:
+        return ""
+    inside = group >= 0
+    pairs = np.unique(np.column_stack([outcome.cluster[inside], group[inside]]), axis=0)
+    split = len(pairs) > len(np.unique(pairs[:, 0]))
+    return "rows of one cluster lie in several groups: their effects are not independent" if split else ""
+
+
+def heterogeneity(effects: Sequence[ScaleEffect], refused: str = "") -> TestResult:
     """Cochran's Q of independent effects on one scale; null hypothesis: they are all the same.
 
     Q = sum w_i (d_i - d)^2 with w_i the inverse variances, chi-square with k - 1 degrees of freedom. Effects that
-    could not be estimated take no part.
+    could not be estimated take no part. ``refused`` says why there can be no test.
 
     References
     ----------
@@ -329,8 +346,8 @@ def heterogeneity(effects: Sequence[ScaleEffect]) -> TestResult:
     null = "the treatment effect on this scale is the same in all groups"
     method = "Wald test of heterogeneity (Cochran's Q)"
     usable = [effect for effect in effects if effect.ok and np.isfinite(effect.std_error) and effect.std_error > 0]
-    if len(usable) < 2:
-        reason = "fewer than two groups have an effect on this scale"
+    if len(usable) < 2 or refused:
+        reason = refused or "fewer than two groups have an effect on this scale"
         return TestResult(
             statistic=NAN, df=0, p=NAN, null_hypothesis=null, method=method, status="not_estimable", reason=reason
         )

@@ -17,7 +17,7 @@ from trialstrat.protocol.model import Biomarker, Condition
 from trialstrat.results import Cell, Column, Estimate, Finding, StageResult, Table
 from trialstrat.stats.propensity import propensity
 from trialstrat.subgroups.adjusted import code_covariates
-from trialstrat.subgroups.comparison import Comparison, comparisons, question_not_asked
+from trialstrat.subgroups.comparison import Comparison, clustered, comparisons, question_not_asked
 from trialstrat.subgroups.literals import Marker
 from trialstrat.subgroups.policy_tree import policy_tree, tree_table
 from trialstrat.subgroups.rule_search import (
@@ -91,7 +91,7 @@ def rule_study(cohort: Cohort, *, rng: np.random.Generator, options: RuleOptions
     if not markers:
         return _nothing(())
     findings = _late(cohort)
-    reason = question_not_asked(cohort)
+    reason = question_not_asked(cohort) or clustered(cohort, "the search for rules")
     compared: list[_Compared] = []
     options = options or study_options(cohort)
     outcome = shown_outcome(cohort)

@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import ShownOutcome, said_horizon
 from trialstrat.results import Cell, Column, Estimate, Finding, StageResult, Table
+from trialstrat.stats.cox import cox
 from trialstrat.stats.max_t import max_t
 from trialstrat.stats.multiplicity import p_adjust
 from trialstrat.stats.screen import cox_screen
@@ -120,7 +121,8 @@ def screen_one(
     draws = DRAWS if markers.shape[1] <= MANY else DRAWS_MANY
     nothing = Effects(effect=np.full(markers.shape[1], np.nan), std_error=np.full(markers.shape[1], np.nan))
     value, reason = absolute_outcome(outcome, arm, rows)
-    absolute = nothing if reason else linear_interactions(markers, value, arm, mass)
+    cluster = None if outcome.cluster is None else outcome.cluster[rows]
+    absolute = nothing if reason else linear_interactions(markers, value, arm, mass, cluster=cluster)
     event = outcome.of_interest[rows]
     if outcome.timed:
         prognostic, relative, adjusted = _cox(cohort, outcome, comparison, rows, markers, mass, draws, rng, jobs)
@@ -164,6 +166,8 @@ def _cox(
     few = markers.shape[1] <= MOST_ADJUSTED
     strata = cohort.strata[rows] if few and cohort.strata is not None else None
     threads = max(1, jobs)
+    if outcome.cluster is not None:
+        return _clustered_cox(outcome, rows, arm, markers, weights, strata, draws, rng)
     own = cox_screen(markers, time, event, strata=strata, threads=threads)
     prognostic = Effects(effect=own.effect, std_error=own.std_error)
     late = outcome.entry is not None
@@ -177,6 +181,41 @@ def _cox(
     # the search is paid for with score statistics; an adjusted p below the plain Wald p would confuse more than help
     adjusted = np.maximum(tested.adjusted_p, both.p)
     return prognostic, Effects(effect=both.effect, std_error=both.std_error), adjusted
+
+
+def _clustered_cox(
+    outcome: ShownOutcome,
+    rows: Mask,
+    arm: NDArray[np.int64],
+    markers: NDArray[np.floating],
+    weights: Floats | None,
+    strata: NDArray[np.object_] | None,
+    draws: int,
+    rng: np.random.Generator,
+) -> tuple[Effects, Effects, Floats]:
+    """The same with variances summed within clusters, and one random sign per cluster."""
+    if outcome.time is None or outcome.cluster is None:
+        raise ValueError("clusters of times are needed")
+    own = outcome.cluster[rows]
+    mass = np.ones(len(arm)) if weights is None else weights
+    found = weighted_cox_interactions(
+        outcome, rows, arm, markers, mass, strata, random_signs(len(np.unique(own)), draws, rng)
+    )
+    late = None if outcome.entry is None else outcome.entry[rows]
+    effect, error = np.full((2, markers.shape[1]), np.nan)
+    for at in range(markers.shape[1]):
+        x = markers[:, at].astype(np.float64)
+        known = np.isfinite(x)
+        fit = cox(
+            outcome.time[rows][known],
+            outcome.of_interest[rows][known],
+            x[known],
+            strata=None if strata is None else strata[known],
+            entry=None if late is None else late[known],
+            cluster=own[known],
+        )
+        effect[at], error[at] = float(fit.coef[0]), float(np.sqrt(fit.covariance[0, 0]))
+    return Effects(effect=effect, std_error=error), found, found.adjusted_p
 
 
 # -- what is stored ------------------------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trialstrat.results import NAN
 from trialstrat.stats.checks import check_survival
+from trialstrat.stats.clustered import cluster_sums
 from trialstrat.stats.milestone import milestone_difference
 from trialstrat.stats.rmst import beyond_follow_up, rmst_difference
 from trialstrat.stats.survival import kaplan_meier
@@ -23,26 +24,40 @@ _ARMS = (("first group", "control arm"), ("second group", "treated arm"))
 
 
 def rmst_effect(
-    time: Floats, event: Ints, arm: Ints, options: EffectOptions, *, weights: Floats | None, entry: Floats | None
+    time: Floats,
+    event: Ints,
+    arm: Ints,
+    options: EffectOptions,
+    *,
+    weights: Floats | None,
+    entry: Floats | None,
+    cluster: Ints | None = None,
 ) -> ScaleEffect:
     """Difference of restricted mean survival times up to ``options.tau``, treated minus control."""
     words = {"measure": "RMST difference", "unit": options.unit, "method": "difference of Kaplan-Meier areas"}
     if options.tau is None:
         return _none(words, options, NO_HORIZON)
-    if weights is None and entry is None:
+    if weights is None and entry is None and cluster is None:
         found = rmst_difference(time, event, arm, options.tau, options.level)
         if found.status != "ok":
             return _none(words, options, _by_arm(found.reason))
         return normal_effect(
             found.difference.estimate, found.difference.std_error, ratio=False, level=options.level, **words
         )
-    words["method"] = _robust_method(words["method"], weights)
+    words["method"] = _robust_method(words["method"], weights, cluster)
     parts = [robust_curve(time, event, arm == k, options.tau, weights=weights, entry=entry) for k in (0, 1)]
-    return _difference([(part.rmst, part.rmst_error, part.reason) for part in parts], words, options)
+    return _difference([(part.rmst, part.rmst_influence, part.reason) for part in parts], words, options, cluster)
 
 
 def milestone_effect(
-    time: Floats, event: Ints, arm: Ints, options: EffectOptions, *, weights: Floats | None, entry: Floats | None
+    time: Floats,
+    event: Ints,
+    arm: Ints,
+    options: EffectOptions,
+    *,
+    weights: Floats | None,
+    entry: Floats | None,
+    cluster: Ints | None = None,
 ) -> ScaleEffect:
     """Difference of survival probabilities at ``options.tau``, treated minus control."""
     words = {
@@ -52,20 +67,22 @@ def milestone_effect(
     }
     if options.tau is None:
         return _none(words, options, NO_HORIZON)
-    if weights is None and entry is None:
+    if weights is None and entry is None and cluster is None:
         found = milestone_difference(time, event, arm, options.tau, options.level)
         if found.status != "ok":
             return _none(words, options, _by_arm(found.reason))
         return normal_effect(
             found.difference.estimate, found.difference.std_error, ratio=False, level=options.level, **words
         )
-    words["method"] = _robust_method(words["method"], weights)
+    words["method"] = _robust_method(words["method"], weights, cluster)
     parts = [robust_curve(time, event, arm == k, options.tau, weights=weights, entry=entry) for k in (0, 1)]
-    return _difference([(part.survival, part.survival_error, part.reason) for part in parts], words, options)
+    found = [(part.survival, part.survival_influence, part.reason) for part in parts]
+    return _difference(found, words, options, cluster)
 
 
-def _robust_method(method: str, weights: Floats | None) -> str:
-    return f"{'weighted ' if weights is not None else ''}{method}, infinitesimal jackknife"
+def _robust_method(method: str, weights: Floats | None, cluster: Ints | None) -> str:
+    by = "" if cluster is None else " by cluster"
+    return f"{'weighted ' if weights is not None else ''}{method}, infinitesimal jackknife{by}"
 
 
 def _by_arm(reason: str) -> str:
@@ -78,23 +95,45 @@ def _none(words: dict[str, str], options: EffectOptions, reason: str) -> ScaleEf
     return normal_effect(NAN, NAN, ratio=False, level=options.level, reason=reason, **words)
 
 
-def _difference(parts: list[tuple[float, float, str]], words: dict[str, str], options: EffectOptions) -> ScaleEffect:
+def _difference(
+    parts: list[tuple[float, Floats, str]], words: dict[str, str], options: EffectOptions, cluster: Ints | None
+) -> ScaleEffect:
+    """Second minus first; the influences (n,) of both arms meet in the clusters that have rows in both."""
     reason = next((f"{arm}: {part[2]}" for (_, arm), part in zip(_ARMS, parts, strict=True) if part[2]), "")
-    (first, error0, _), (second, error1, _) = parts
-    return normal_effect(
-        second - first, float(np.hypot(error0, error1)), ratio=False, level=options.level, reason=reason, **words
-    )
+    if reason:
+        return normal_effect(NAN, NAN, ratio=False, level=options.level, reason=reason, **words)
+    (first, influence0, _), (second, influence1, _) = parts
+    error = standard_error(influence1 - influence0, cluster)
+    return normal_effect(second - first, error, ratio=False, level=options.level, **words)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def standard_error(influence: Floats, cluster: Ints | None = None) -> float:
+    """Root of the sum of squares of what the rows (their clusters) contribute; nan without influences."""
+    return float(np.sqrt((cluster_sums(influence, cluster) ** 2).sum())) if influence.size else NAN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RobustCurve:
-    """Survival at the horizon and area up to it, with infinitesimal jackknife errors; nan with a reason."""
+    """Survival at the horizon and area up to it, with the influence (n,) of every row on them; nan with a reason.
+
+    Rows outside the curve have no influence; where the curve is 0 that on survival is nan (there is no variance).
+    """
 
     survival: float = NAN
-    survival_error: float = NAN
+    survival_influence: Floats = field(default_factory=lambda: np.empty(0))
     rmst: float = NAN
-    rmst_error: float = NAN
+    rmst_influence: Floats = field(default_factory=lambda: np.empty(0))
     reason: str = ""
+
+    @property
+    def survival_error(self) -> float:
+        """Infinitesimal jackknife standard error of the survival."""
+        return standard_error(self.survival_influence)
+
+    @property
+    def rmst_error(self) -> float:
+        """Infinitesimal jackknife standard error of the area."""
+        return standard_error(self.rmst_influence)
 
 
 def robust_curve(
@@ -106,7 +145,7 @@ def robust_curve(
     weights: Floats | None,
     entry: Floats | None,
 ) -> RobustCurve:
-    """Weighted Kaplan-Meier estimate of some rows at ``tau`` and its area, with sandwich standard errors.
+    """Weighted Kaplan-Meier estimate of some rows at ``tau`` and its area, with what every row contributes to them.
 
     The influence of row i on log S(t) is -w_i times the sum over event times u <= t, while i is at risk, of
     (dN_i(u) - dN(u) / Y(u)) / (Y(u) - dN(u)); the same sum weighted by the area beyond u gives that on the restricted
@@ -133,20 +172,19 @@ def robust_curve(
     areas = height * widths
     beyond = np.cumsum(areas[::-1])[::-1][1:]  # area from each event time to tau
     survival, area = float(height[-1]), float(areas.sum())
-    errors = []
-    for gain in (np.full(len(steps), survival), beyond):
+    influence = np.zeros((2, len(time)))
+    for at, gain in enumerate((np.full(len(steps), survival), beyond)):
         with np.errstate(divide="ignore", invalid="ignore"):
             # at the step to 0 nothing is left beyond, and the slope there does not matter
             slope = np.where(risk - dead > 1e-12 * risk, gain / (risk - dead), 0.0)
-        errors.append(_sandwich(t, d, w, late, steps, slope, slope * dead / risk))
-    alive = survival > 0
-    return RobustCurve(survival=survival, survival_error=errors[0] if alive else NAN, rmst=area, rmst_error=errors[1])
+        influence[at, used] = w * _influence(t, d, late, steps, slope, slope * dead / risk)
+    if not survival > 0:
+        influence[0] = NAN
+    return RobustCurve(survival=survival, survival_influence=influence[0], rmst=area, rmst_influence=influence[1])
 
 
-def _sandwich(
-    time: Floats, event: Ints, weight: Floats, entry: Floats | None, steps: Floats, own: Floats, shared: Floats
-) -> float:
-    """Root of the sum of squared influences; ``own`` and ``shared`` are by event time."""
+def _influence(time: Floats, event: Ints, entry: Floats | None, steps: Floats, own: Floats, shared: Floats) -> Floats:
+    """What each row (n,) contributes, per unit of its weight; ``own`` and ``shared`` are by event time."""
     so_far = np.concatenate(([0.0], np.cumsum(shared)))
     upto = np.searchsorted(steps, time, side="right")
     from_ = 0 if entry is None else np.searchsorted(steps, entry, side="right")
@@ -154,4 +192,4 @@ def _sandwich(
     hit = (event == 1) & (upto > 0)
     hit[hit] = steps[upto[hit] - 1] == time[hit]
     influence[hit] -= own[upto[hit] - 1]
-    return float(np.sqrt(((weight * influence) ** 2).sum()))
+    return influence

@@ -252,3 +252,17 @@ def test_markers_are_looked_at_too(small):
     markers = {f"g{at}": rng.normal(size=40).tolist() for at in range(3)} | {"g9": [*time[:30].tolist(), *[""] * 10]}
     cohort = read_cohort(small(table(T=time.tolist(), **markers), marker_blocks=[{"source": "cohort", "prefix": "g"}]))
     assert [entry.column for entry in cohort.findings if entry.code == "W-LEAK"] == ["g9"]
+
+
+def test_clusters_are_complete_and_never_split(small):
+    text = table(X=[1, 2, 3, 5], EYE=["a", "a", "b", "b"], SITE=["s", "s", "s", "t"])
+    cohort = read_cohort(small(text, covariates=X, analysis={"cluster": "EYE"}))
+    assert cohort.cluster is not None
+    assert cohort.groups is not None
+    assert cohort.cluster.tolist() == cohort.groups.tolist() == ["a", "a", "b", "b"]
+    split = {"analysis": {"cluster": "EYE"}, "models": {"group_by": "SITE"}}
+    assert codes(check(small(text, covariates=X, **split))) == {"E-CLUSTER-SPLIT": ("EYE", 2, 4, (4, 5))}
+    gap = table(X=[1, 2, 3, 5], EYE=["a", "a", "", "b"])
+    assert codes(check(small(gap, covariates=X, analysis={"cluster": "EYE"}))) == {
+        "E-CLUSTER-MISSING": ("EYE", 1, 4, (4,))
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -183,3 +185,31 @@ def test_importance_counts_a_filtered_variable_as_zero() -> None:
     assert np.isclose(second.importance, 0.01 / 3)
     # t(2) quantile 4.3027, variance between folds times (1/3 + test/train 1/2)
     assert np.isclose(first.upper - first.importance, 4.30265 * np.sqrt((1 / 3 + 0.5) * 0.0004), rtol=1e-4)
+
+
+def test_rows_of_a_cluster_count_as_one() -> None:
+    """Every row twice in a cluster: errors are those of the rows once, where naive ones shrink by the root of two."""
+    plain = task(noise=0.5)
+    twice = [
+        replace(
+            entry,
+            train=np.concatenate([entry.train, entry.train + 200]),
+            test=np.concatenate([entry.test, entry.test + 200]),
+            risk=np.tile(entry.risk, 2),
+            survival=np.tile(entry.survival, (2, 1)),
+        )
+        for entry in plain.predictions
+    ]
+    more = replace(plain, time=np.tile(plain.time, 2), event=np.tile(plain.event, 2), predictions=tuple(twice), draws=0)
+    found = [evaluate(entry) for entry in (replace(plain, draws=0), more, replace(more, cluster=np.arange(400) % 200))]
+    for metric in ("ibs", "ipa"):
+        once, naive, clustered = (entry.get(metric) for entry in found)
+        assert clustered.value == pytest.approx(once.value, rel=1e-6)
+        assert clustered.std_error == pytest.approx(once.std_error, rel=1e-3)
+        assert naive.std_error == pytest.approx(once.std_error / np.sqrt(2), rel=1e-3)
+    once, naive, clustered = (entry.get("uno_c") for entry in found)
+    assert clustered.std_error == pytest.approx(once.std_error, rel=0.02)
+    assert naive.std_error < 0.75 * once.std_error
+    for metric in ("auc", "calibration_slope"):  # errors of independent rows are not shown
+        assert np.isfinite(found[1].get(metric).std_error)
+        assert np.isnan(found[2].get(metric).std_error)

@@ -161,6 +161,23 @@ CASES: list[tuple[str, list[tuple[str, Any]], list[tuple[str, str, str]]]] = [
         [("analysis", {"adjust_for": ["X"]})],
         [("P-ADJUST-UNKNOWN", "error", "analysis.adjust_for")],
     ),
+    (
+        "clusters of another outcome",
+        [
+            (
+                "endpoints.0",
+                {"name": "os", "label": "R", "kind": "binary", "value": "R", "positive": [1], "negative_values": [0]},
+            ),
+            ("estimand.summary", "odds_ratio"),
+            ("analysis", {"cluster": "EYE"}),
+        ],
+        [("P-CLUSTER", "error", "analysis.cluster")],
+    ),
+    (
+        "clusters and MaxCombo, and the cluster as a covariate",
+        [("analysis", {"cluster": "AGE", "non_proportional": "maxcombo"})],
+        [("P-CLUSTER", "error", "analysis.cluster")] * 2,
+    ),
     ("level and alpha", [("analysis", {"alpha": 0.025})], [("P-LEVEL", "warning", "analysis")]),
     ("cells of one", [("disclosure", {"minimum_cell": 1})], [("P-CELL", "warning", "disclosure.minimum_cell")]),
     ("small cells", [("disclosure", {"minimum_cell": 3})], [("P-CELL", "warning", "disclosure.minimum_cell")]),

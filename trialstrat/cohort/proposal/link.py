@@ -41,7 +41,8 @@ class Seen:
 class Linked:
     """A table with its patients: ``id`` is None where rows must be numbered, and absent for one row per marker.
 
-    ``where`` keeps one row per patient. ``frame`` holds these rows. ``repeated`` is an id whose rows were numbered.
+    ``where`` keeps one row per patient. ``frame`` holds these rows. ``repeated`` is an id whose rows were numbered,
+    ``cluster`` the same where it names the patients to whom they belong.
     ``questions`` are what only people can decide.
     """
 
@@ -53,6 +54,7 @@ class Linked:
     frame: pd.DataFrame
     layout: str = "patients"
     repeated: str = ""
+    cluster: str = ""
     questions: tuple[str, ...] = ()
 
     @property
@@ -247,9 +249,9 @@ def _parts(seen: Seen, name: str, part: str) -> Linked:
 def _within(seen: Seen, name: str, arm: str) -> Linked:
     asked = (
         f"Each patient ({name}) has a row for every value of {arm}: treatment was given within patients. Rows are "
-        "numbered as if they were patients: is the correlation within a patient taken care of?"
+        f"numbered, and variances summed within patients (analysis.cluster: {name}): is that what you want?"
     )
     return Linked(
         seen=seen, id=None, id_evidence=f"rows are numbered: {name} repeats, once for every {arm}", where={},
-        where_evidence="", frame=seen.raw.frame, repeated=name, questions=(asked,),
+        where_evidence="", frame=seen.raw.frame, repeated=name, cluster=name, questions=(asked,),
     )  # fmt: skip

@@ -75,6 +75,15 @@ def _primary(context: Context) -> str:
             f"survival time at {context.at_horizon}. Proportional hazards are tested by scaled Schoenfeld residuals; "
             "when the test fails, the analysis that the protocol names for that case leads."
         )
+    cluster, count = (context.record.fact("primary", key) for key in ("cluster", "clusters"))
+    if cluster:
+        text += (
+            f" Rows are not independent: they lie in {count} clusters ({cluster}). The log-rank test, hazard ratios, "
+            "differences of restricted means and of survival, and interactions have variances summed within clusters; "
+            "no cluster is split between folds. Limits of single curves and medians, and the test of proportional "
+            "hazards, take rows as independent. Searches for rules, predicted benefit, cut-points and the ranking of "
+            "criteria are not made."
+        )
     return text
 
 
