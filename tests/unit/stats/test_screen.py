@@ -6,7 +6,7 @@ import pytest
 from trialstrat.errors import InvalidInputError
 from trialstrat.stats.cox import cox
 from trialstrat.stats.kernels.cox_cells import MONOTONE, NO_INFORMATION, OK
-from trialstrat.stats.kernels.screen import exponentials
+from trialstrat.stats.kernels.one_marker import exponentials
 from trialstrat.stats.screen import cox_screen
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from trialstrat.stats.kernels.interaction import three_pass, three_risks
 from trialstrat.stats.kernels.linear import solve_positive
-from trialstrat.stats.kernels.screen import compress, gather, standardise, three_pass, three_risks
+from trialstrat.stats.kernels.marker_rows import compress, gather, standardise
 
 #: Newton step (per SD) below which the main effects are close enough to their maximum.
 NEAR = 2e-3
