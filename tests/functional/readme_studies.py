@@ -42,6 +42,10 @@ def subgroup(variable: str, level: str, value: float, tolerance: float = 0.0051)
     return (f"forest.rows/hazard_ratio/variable={variable}|level={level}", value, tolerance)
 
 
+def at_time(months: int, column: str, value: float) -> Figure:
+    return (f"primary.milestones/{column}/arm=all|time={float(months)}", value, 0.00051)
+
+
 def event(column: str, events: str = "1", censored: str = "0") -> tuple[str, str]:
     return (
         f'    event: {{column: "{column}"',
@@ -263,14 +267,24 @@ STUDIES: tuple[Study, ...] = (
         ("mgus2_competing/mgus2.csv",),
         (
             event("pstat"),
-            ('    time: "ptime"', '    time: "ptime"\n    horizon: 120'),
+            (
+                '    time: "ptime"',
+                '    time: "ptime"\n    kind: competing\n    competing: [death]\n    milestones: [120, 240, 300]',
+            ),
             ("    unit: FILL", "    unit: months"),
             ("    unit: FILL", "    unit: months"),
-            MODEL_BUDGET,
+            # two progressions between 20 and 25 years
+            ("seed:", f"seed: 20260101\n{MODELS}\ndisclosure: {{minimum_cell: 2}}"),
         ),
         1384,
         115,
-        (("primary.milestone.all", 1 - 0.095, 0.0051),),
+        (
+            at_time(120, "naive", 0.095),
+            at_time(240, "naive", 0.210),
+            at_time(300, "naive", 0.261),
+            at_time(120, "incidence", 0.064),
+            at_time(240, "incidence", 0.100),
+        ),
     ),
     Study(
         "myeloma",

@@ -27,6 +27,7 @@ from trialstrat.cohort.needed import endpoint_columns, presence_findings, role_c
 from trialstrat.cohort.outcomes import CNSR, OutcomeRead, read_outcome
 from trialstrat.cohort.patients import read_patients
 from trialstrat.cohort.records import read_records
+from trialstrat.cohort.rivals import with_rivals
 from trialstrat.cohort.rules import errors, raise_for, summarised
 from trialstrat.cohort.sources import SourcesReader
 from trialstrat.cohort.summary import cohort_result
@@ -131,6 +132,7 @@ def _type(protocol: Protocol, joined: Joined) -> _Typed:
     outcomes = {entry.name: read_outcome(entry, joined, protocol.data_cut) for entry in readable}
     for outcome in outcomes.values():
         findings += outcome.findings
+    outcomes |= with_rivals(protocol.endpoints, outcomes)
     arm: NDArray[np.object_] | None = None
     strata: NDArray[np.object_] | None = None
     if protocol.arms is not None and protocol.arms.column in present:

@@ -21,8 +21,8 @@ FOLLOWED_TO_HORIZON = 0.25
 class ShownOutcome:
     """One endpoint of every patient, in the row order of the cohort.
 
-    ``time`` and ``entry`` (n,) are in ``unit``, the unit of the report, as is ``horizon``. ``event`` (n,) is 0
-    censored, 1 the event of interest, 2.. competing causes; for binary endpoints 0/1, and the times are None.
+    ``time`` and ``entry`` (n,) are in ``unit``, the unit of the report, as are ``horizon`` and ``milestones``.
+    ``event`` (n,) is 0 censored, 1 the event of interest, 2.. competing causes; 0/1 for binary endpoints (no times).
     ``value`` (n,) is the outcome of a continuous endpoint. ``horizon_declared`` says whether the protocol named it.
     ``minimum_cell`` is the smallest count that a sentence may name. ``cluster`` (n,) are codes of what rows belong to
     when they are not independent, None when they are.
@@ -38,6 +38,7 @@ class ShownOutcome:
     horizon: float | None
     horizon_declared: bool
     causes: tuple[str, ...] = ()
+    milestones: tuple[float, ...] = ()
     minimum_cell: int = 1
     cluster: NDArray[np.int64] | None = None
 
@@ -102,7 +103,8 @@ def shown_outcome(cohort: Cohort) -> ShownOutcome:
         value=None if outcome.value is None else np.asarray(outcome.value, dtype=np.float64),
         horizon=horizon,
         horizon_declared=endpoint.horizon is not None,
-        causes=tuple(endpoint.event.causes) if endpoint.event else (),
+        causes=endpoint.causes,
+        milestones=tuple(value * factor for value in endpoint.milestones),
         minimum_cell=cohort.protocol.disclosure.minimum_cell,
         cluster=None if cohort.cluster is None else np.unique(cohort.cluster.astype(str), return_inverse=True)[1],
     )

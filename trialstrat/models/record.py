@@ -217,7 +217,7 @@ def _facts(record: Record) -> dict[str, str]:
         "yardstick_method": "maximum partial likelihood; Firth's likelihood where a coefficient would be infinite",
     }
     if protocol.endpoint.kind == "competing":
-        cause = next(iter(protocol.endpoint.event.causes), "the event") if protocol.endpoint.event else "the event"
+        cause = next(iter(protocol.endpoint.causes), "the event")
         facts["competing"] = (
             f"models predict {cause} with other causes censored: the cause-specific hazard, not the share of patients "
             "who will have the event"

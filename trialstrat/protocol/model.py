@@ -107,6 +107,11 @@ class Endpoint(Declared):
     start: str | None = Field(default=None, description="Column with the date of time zero, instead of time:.")
     end: str | None = Field(default=None, description="Column with the date of event or censoring, instead of time:.")
     event: EventCoding | None = None
+    competing: tuple[Name, ...] = Field(
+        default=(),
+        description="kind competing: other endpoints of this protocol, whose event competes where it comes first; "
+        "instead of event.causes.",
+    )
     value: str | None = Field(default=None, description="Column of a binary or continuous outcome.")
     positive: tuple[Value, ...] = Field(default=(), description="Values of a binary outcome that count as the event.")
     negative_values: tuple[Value, ...] = Field(default=(), description="Values of a binary outcome that do not.")
@@ -114,6 +119,9 @@ class Endpoint(Declared):
     unit: TimeUnit | None = Field(default=None, description="Unit of time in the data; mandatory for times.")
     display_unit: TimeUnit | None = Field(default=None, description="Unit in the report, by default that of the data.")
     horizon: float | None = Field(default=None, gt=0, description="Horizon of RMST, milestone and risk, in `unit`.")
+    milestones: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(), description="Times, in `unit`, at which survival (cumulative incidence) is reported."
+    )
     maximum: float | None = Field(default=None, gt=0, description="Largest possible time, in `unit`.")
     time_zero: str = Field(default="randomisation", description="What happened at time 0, in words.")
     zero_time: Literal["refuse", "keep", "drop", "half_day"] = Field(default="refuse", description="Events at time 0.")
@@ -133,11 +141,24 @@ class Endpoint(Declared):
             raise ValueError(f"kind {self.kind} needs time: (or start: and end:), event: and unit:")
         if not timed and self.value is None:
             raise ValueError(f"kind {self.kind} needs value:")
-        if self.kind == "competing" and self.event and len(self.event.causes) < 2:
-            raise ValueError("kind competing needs event.causes: with at least two causes")
+        if self.competing and (self.kind != "competing" or (self.event and self.event.causes)):
+            raise ValueError("competing: goes with kind competing, and instead of event.causes:")
+        if self.kind == "competing" and self.event and not self.competing and len(self.event.causes) < 2:
+            raise ValueError(
+                "kind competing needs event.causes: with at least two causes, or competing: (endpoints that compete)"
+            )
+        if list(self.milestones) != sorted(set(self.milestones)) or (self.milestones and not timed):
+            raise ValueError("milestones: are times that increase, of an endpoint that is a time")
         if self.kind == "binary" and not self.positive:
             raise ValueError("kind binary needs positive: (the values that count as the event)")
         return self
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Names of the competing causes, that of interest first; empty without competing events."""
+        if self.competing:
+            return (self.name, *self.competing)
+        return tuple(self.event.causes) if self.event else ()
 
     @property
     def shown_unit(self) -> TimeUnit:
@@ -365,4 +386,15 @@ class Protocol(Declared):
             twice = sorted({entry for entry in entries if entries.count(entry) > 1})
             if twice:
                 raise ValueError(f"{kind} declared twice: {', '.join(twice)}")
+        self._rivals()
         return self
+
+    def _rivals(self) -> None:
+        """Endpoints that compete are other endpoints of this protocol, with one event each."""
+        kinds = {entry.name: entry.kind for entry in self.endpoints}
+        for entry in self.endpoints:
+            for name in entry.competing:
+                if name == entry.name or kinds.get(name) != "time_to_event":
+                    raise ValueError(
+                        f"endpoint {entry.name}: competing: {name!r} is no other endpoint of kind time_to_event"
+                    )

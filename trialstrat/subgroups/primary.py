@@ -24,6 +24,7 @@ from trialstrat.subgroups.comparison import (
     question_not_asked,
 )
 from trialstrat.subgroups.incidence import incidence_table
+from trialstrat.subgroups.milestones import milestone_table
 from trialstrat.subgroups.scales import p_estimate
 from trialstrat.subgroups.weighting import weighted_analysis
 
@@ -104,6 +105,8 @@ def _by_arm(
     tables = arm_tables(outcome, curves, population)
     if outcome.kind == "competing":
         tables.append(incidence_table(outcome, groups, labels, level, population))
+    milestones = milestone_table(outcome, groups, labels, level, population)
+    tables += [] if milestones is None else [milestones]
     return tables, timed_arm_estimates(outcome, groups, curves, shared)
 
 

@@ -73,6 +73,53 @@ def test_a_median_beyond_fifty_years_is_another_unit(small, unit, time):
     assert list(found) == ["E-TIME-UNIT"]
 
 
+def test_another_endpoint_competes_where_its_event_comes_first(small):
+    other = {
+        **BASE,
+        "name": "death",
+        "time": "D",
+        "unit": "days",
+        "event": {"column": "F", "events": [1], "censored": [0]},
+    }
+    both = {"endpoints": [{**BASE, "kind": "competing", "competing": ["death"]}, other]}
+    day = 30.4375
+    #            own event, dead at the end, dead before the own event, dead at its time, dead after the end, nothing
+    text = table(
+        T=[5, 7, 9, 4, 6, 8], E=[1, 0, 1, 1, 0, 0], D=[9 * day, 7 * day, 3 * day, 4 * day, 7 * day, 8 * day],
+        F=[1, 1, 1, 1, 1, 0],
+    )  # fmt: skip
+    cohort = read_cohort(small(text, **both))
+    assert cohort.outcome.event is not None
+    assert cohort.outcome.time is not None
+    assert cohort.outcome.event.tolist() == [1, 2, 2, 1, 0, 0]
+    assert cohort.outcome.time.tolist() == pytest.approx([5, 7, 3, 4, 6, 8])
+    assert cohort.protocol.endpoint.causes == ("os", "death")
+    assert cohort.outcomes["death"].event.tolist() == [1, 1, 1, 1, 1, 0]
+
+
+def test_who_lacks_a_competing_outcome_is_dropped_with_it(small):
+    other = {**BASE, "name": "death", "time": "D", "missing_outcome": "drop"}
+    both = {"endpoints": [{**BASE, "kind": "competing", "competing": ["death"]}, other]}
+    cohort = read_cohort(small(table(T=[5, 7, 9, 4], D=[5, "", 3, 9], E=[1, 0, 1, 0]), **both))
+    assert cohort.n == 3
+    assert cohort.attrition.records()[-1]["removed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"competing": ["os"], "kind": "competing"}, "no other endpoint"),
+        ({"competing": ["dfs"], "kind": "competing"}, "no other endpoint"),
+        ({"competing": ["dfs"]}, "goes with kind competing"),
+        ({"kind": "competing"}, "or competing:"),
+        ({"milestones": [12, 6]}, "that increase"),
+    ],
+)
+def test_what_competes_is_declared(small, changes, why):
+    with pytest.raises(ValueError, match=why):
+        small(table(T=[1, 2]), **endpoint(**changes))
+
+
 def test_competing_causes_are_numbered_in_declared_order(small):
     text = table(E=["relapse", "none", "death", "relapse"])
     coding = {"column": "E", "causes": {"rel": "relapse", "dead": "death"}, "censored": ["none"]}

@@ -30,6 +30,7 @@ def build(context: Context) -> Section | None:
     if context.pairs:
         blocks += [effects(context), *weighting(context)]
     blocks.append(by_arm(context))
+    blocks += [view for view in (milestones(context),) if view is not None]
     for name, caption in (("adjusted", "Adjusted Cox model"), ("ph_test", "Test of proportional hazards")):
         table = context.record.table(f"primary.{name}")
         if table is not None:
@@ -147,6 +148,33 @@ def by_arm(context: Context) -> TableView:
     head = tables.heads("Arm", *(head for _, head, _ in shown))
     caption = "Outcome by arm, with 95% intervals"
     return TableView(key="outcome", caption=caption, heads=head, rows=tuple(rows), footnotes=notes.entries())
+
+
+def milestones(context: Context) -> TableView | None:
+    """Survival or cumulative incidence at the declared times, a row per time and arm."""
+    table = context.record.table("primary.milestones")
+    if table is None:
+        return None
+    keys = [column.key for column in table.columns]
+    first = "incidence" if "incidence" in keys else "survival"
+    more = [key for key in ("others", "naive") if key in keys]
+    heads = {column.key: column.label for column in table.columns}
+    notes = tables.Footnotes()
+    rows = [
+        tables.row(
+            tables.text(f"{fmt.fixed(float(row['time'] or 0), 1).removesuffix('.0')} {context.unit}", header=True),
+            tables.text(row["label"]),
+            tables.ranged(row, (first, "lower", "upper"), fmt.percent, str(row["reason"] or "not estimable"), notes),
+            *(tables.value(row[key], fmt.percent, str(row["reason"] or ""), notes) for key in more),
+        )
+        for row in sorted(table.records(), key=lambda row: float(row["time"] or 0))
+    ]
+    head = tables.heads(
+        "At", "Arm", tables.numeric(f"{heads[first]} (95% interval)"), *(tables.numeric(heads[key]) for key in more)
+    )
+    return TableView(
+        key="milestones", caption=table.title, heads=head, rows=tuple(rows), note=table.note, footnotes=notes.entries()
+    )
 
 
 def _measures(context: Context) -> tuple[tuple[str, Head, tables.Formatter], ...]:
