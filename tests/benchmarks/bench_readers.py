@@ -25,9 +25,10 @@ HEADER = (
 
 
 def write_matrix(path, genes, samples):
+    """Genes in rows; samples in no order, as sequencing centres deliver them."""
     rng = np.random.default_rng(0)
     with path.open("w") as stream:
-        stream.write("gene\t" + "\t".join(f"P{at:05d}" for at in range(samples)) + "\n")
+        stream.write("gene\t" + "\t".join(f"P{at:05d}" for at in rng.permutation(samples)) + "\n")
         for at in range(genes):
             cells = np.char.mod("%.4f", rng.normal(5, 2, samples))
             stream.write(f"GENE{at}\t" + "\t".join(cells) + "\n")

@@ -22,7 +22,7 @@ from trialstrat.cohort.integrate import Joined, join
 from trialstrat.cohort.judged import judged_tables
 from trialstrat.cohort.language.check import findings_on
 from trialstrat.cohort.language.tables import Tables
-from trialstrat.cohort.markers import read_markers
+from trialstrat.cohort.markers import Markers, read_markers
 from trialstrat.cohort.needed import endpoint_columns, presence_findings, role_columns
 from trialstrat.cohort.outcomes import CNSR, OutcomeRead, read_outcome
 from trialstrat.cohort.patients import read_patients
@@ -58,7 +58,7 @@ class _Typed:
     cluster: NDArray[np.object_] | None
     batch: NDArray[np.object_] | None
     frame: pd.DataFrame
-    markers: pd.DataFrame
+    markers: Markers
     findings: tuple[Finding, ...]
 
 
@@ -185,16 +185,16 @@ def _split(cluster: NDArray[np.object_], groups: NDArray[np.object_]) -> Mask:
     return several.to_numpy(dtype=np.bool_)
 
 
-def _markers(protocol: Protocol, joined: Joined) -> tuple[pd.DataFrame, list[Finding]]:
+def _markers(protocol: Protocol, joined: Joined) -> tuple[Markers, list[Finding]]:
     taken = {*role_columns(protocol), CNSR}
     findings: list[Finding] = []
-    blocks: list[pd.DataFrame] = [pd.DataFrame(index=joined.frame.index)]
+    markers = Markers()
     for block in protocol.marker_blocks:
-        values, found = read_markers(block, joined, taken)
+        more, found = read_markers(block, joined, taken)
         findings += found
-        taken = taken | set(values.columns)
-        blocks.append(values)
-    return pd.concat(blocks, axis=1), findings
+        taken = taken | set(more.names)
+        markers += more
+    return markers, findings
 
 
 def _select(
@@ -223,7 +223,7 @@ def _select(
         return None, findings
     part = joined.take(keep)
     frame = rows(derived.among(typed.frame, keep), keep).set_axis(pd.Index(part.ids, name="id"), axis=0)
-    markers = rows(typed.markers, keep).set_axis(frame.index, axis=0)
+    markers = typed.markers.table(np.flatnonzero(keep), frame.index)
     outcomes = {name: _taken(entry.outcome, keep) for name, entry in typed.outcomes.items()}
     frame, aged = capped_ages(protocol, frame)
     validated = validate_table(protocol, part, frame, markers, outcomes[protocol.estimand.endpoint])

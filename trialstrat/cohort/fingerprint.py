@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from trialstrat.cohort.cohort import Outcome
 from trialstrat.cohort.columns import column
 
+#: Markers that are hashed at a time.
+_TOGETHER = 256
+
 
 def data_hash(
     frame: pd.DataFrame,
@@ -23,13 +26,13 @@ def data_hash(
     """SHA-256 over ids, typed columns (sorted by name), arms, strata and outcomes of rows sorted by id."""
     digest = hashlib.sha256(b"trialstrat cohort 1")
     _add_texts(digest, "id", frame.index.to_numpy(dtype=object))
-    for kind, table in (("covariate", frame), ("marker", markers)):
-        for name in sorted(table.columns):
-            values = column(table, str(name))
-            if isinstance(values.dtype, pd.CategoricalDtype):
-                _add_levels(digest, f"{kind} {name}", values)
-            else:
-                _add_numbers(digest, f"{kind} {name}", values.to_numpy(dtype=np.float64))
+    for name in sorted(frame.columns):
+        values = column(frame, str(name))
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            _add_levels(digest, f"covariate {name}", values)
+        else:
+            _add_numbers(digest, f"covariate {name}", values.to_numpy(dtype=np.float64))
+    _add_markers(digest, markers)
     for name, labels in (("arm", arm), ("strata", strata)):
         if labels is not None:
             _add_levels(digest, name, pd.Series(pd.Categorical(labels)))
@@ -63,6 +66,22 @@ def _add_levels(digest: hashlib._Hash, name: str, values: pd.Series) -> None:
     ]
     _add_texts(digest, name, np.array(names, dtype=object))
     digest.update(codes.tobytes())
+
+
+def _add_markers(digest: hashlib._Hash, markers: pd.DataFrame) -> None:
+    """Every marker as `_add_numbers` adds it, a few hundred at a time: the table is not copied."""
+    values = markers.to_numpy(dtype=np.float64)
+    names = [str(name) for name in markers.columns]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    for start in range(0, len(order), _TOGETHER):
+        some = order[start : start + _TOGETHER]
+        block = np.ascontiguousarray(values[:, some].T, dtype="<f8")
+        block += 0.0
+        block[np.isnan(block)] = np.nan
+        for at, row in zip(some, block, strict=True):
+            name = f"marker {names[at]}"
+            digest.update(f"\n{len(name)}:{name}:{len(row)}\n".encode())
+            digest.update(row)
 
 
 def _add_numbers(digest: hashlib._Hash, name: str, values: NDArray[np.float64]) -> None:

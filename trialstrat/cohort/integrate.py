@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from trialstrat.cohort.attrition import Step
 from trialstrat.cohort.columns import rows, unified
 from trialstrat.cohort.prepare import ROW, Prepared
 from trialstrat.cohort.rules import finding, rows_finding
+from trialstrat.cohort.wide import Wide
 from trialstrat.results import Column, Finding, Table
 
 
@@ -21,7 +22,8 @@ class Joined:
     """One row per patient of the first source, sorted by id.
 
     ``origin`` maps a column to its source, ``columns`` a source to its columns here, ``found`` are all names in the
-    files; levels that fewer than ``minimum_cell`` rows hold are not named in messages.
+    files; levels that fewer than ``minimum_cell`` rows hold are not named in messages. ``wide`` are the markers of
+    each matrix that stand beside ``frame``.
     """
 
     ids: NDArray[np.object_]
@@ -32,11 +34,13 @@ class Joined:
     columns: Mapping[str, tuple[str, ...]]
     found: tuple[str, ...]
     minimum_cell: int
+    wide: Mapping[str, Wide] = field(default_factory=dict)
 
     def take(self, keep: NDArray[np.bool_]) -> Joined:
         """The same table for some of the patients."""
         lines = {name: entry[keep] for name, entry in self.lines.items()}
-        return replace(self, ids=self.ids[keep], frame=rows(self.frame, keep), lines=lines)
+        wide = {name: entry.at(np.flatnonzero(keep)) for name, entry in self.wide.items()}
+        return replace(self, ids=self.ids[keep], frame=rows(self.frame, keep), lines=lines, wide=wide)
 
     def place(self, name: str) -> tuple[str, NDArray[np.int64]]:
         """File and line of each row for a column."""
@@ -70,6 +74,7 @@ def join(
     ids = first.ids[order]
     pieces = [first.frame.iloc[order].reset_index(drop=True)]
     lines = {first.source.name: first.lines[order]}
+    wide = {} if first.wide is None else {first.source.name: first.wide.at(order)}
     steps = [_read_step(first), *first.steps]
     patients = pd.Series(ids, dtype=object).nunique()
     table = [_source_row(first, patients, patients, 0)]
@@ -79,12 +84,17 @@ def join(
         absent = taken < 0
         stray = ~pd.Series(other.ids).isin(list(ids)).to_numpy()
         pieces.append(_taken(other.frame, taken))
+        wide |= {} if other.wide is None else {other.source.name: other.wide.at(taken)}
         lines[other.source.name] = np.where(absent, 0, other.lines[np.maximum(taken, 0)])
         patients = len(set(other.ids))
         table.append(_source_row(other, patients, len(ids) - int(absent.sum()), int(stray.sum())))
         steps.append(_join_step(other, len(ids), int(absent.sum())))
         findings += _join_findings(other, absent, stray)
-    frame, origin, columns, clashes = _side_by_side(prepared, pieces)
+    frame, wide, origin, clashes = _side_by_side(prepared, pieces, wide)
+    columns = {
+        entry.source.name: (*map(str, entry.frame.columns), *(entry.wide.names if entry.wide else ()))
+        for entry in prepared
+    }
     joined = Joined(
         ids=ids,
         frame=frame,
@@ -94,6 +104,7 @@ def join(
         columns=columns,
         found=tuple(dict.fromkeys(name for entry in prepared for name in entry.names)),
         minimum_cell=minimum_cell,
+        wide=wide,
     )
     return joined, tuple(steps), _sources_table(table), (*findings, *clashes)
 
@@ -105,19 +116,23 @@ def _taken(frame: pd.DataFrame, taken: NDArray[np.intp]) -> pd.DataFrame:
 
 
 def _side_by_side(
-    prepared: Sequence[Prepared], pieces: Sequence[pd.DataFrame]
-) -> tuple[pd.DataFrame, dict[str, str], dict[str, tuple[str, ...]], list[Finding]]:
-    """All columns in one frame; a name in two sources is ambiguous and refused."""
+    prepared: Sequence[Prepared], pieces: Sequence[pd.DataFrame], wide: Mapping[str, Wide]
+) -> tuple[pd.DataFrame, dict[str, Wide], dict[str, str], list[Finding]]:
+    """All columns in one frame with the markers beside it; a name in two sources is ambiguous and refused."""
     origin: dict[str, str] = {}
     clashes: list[Finding] = []
     keep: list[pd.DataFrame] = []
+    beside: dict[str, Wide] = {}
     for entry, piece in zip(prepared, pieces, strict=True):
-        twice = [name for name in piece.columns if name in origin]
+        block = wide.get(entry.source.name)
+        names = [*map(str, piece.columns), *(block.names if block is not None else ())]
+        twice = [name for name in names if name in origin]
         clashes += [finding("E-COLUMN-AMBIGUOUS", source=entry.file, column=str(name)) for name in twice]
-        origin |= {str(name): entry.source.name for name in piece.columns if name not in origin}
-        keep.append(piece.drop(columns=twice))
-    columns = {entry.source.name: tuple(str(name) for name in entry.frame.columns) for entry in prepared}
-    return pd.concat(keep, axis=1), origin, columns, clashes
+        keep.append(piece.drop(columns=[name for name in twice if name in piece.columns]))
+        if block is not None:
+            beside[entry.source.name] = block.only([name for name in block.names if name not in origin])
+        origin |= {name: entry.source.name for name in names if name not in origin}
+    return pd.concat(keep, axis=1), beside, origin, clashes
 
 
 def _across(prepared: Sequence[Prepared]) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -18,6 +18,7 @@ from trialstrat.cohort.ids import normalised
 from trialstrat.cohort.readers.table import RawTable, checked_names, float_columns
 from trialstrat.cohort.rules import finding, rows_finding, visible
 from trialstrat.cohort.samples import SampleMap, chosen_rows
+from trialstrat.cohort.wide import Wide
 from trialstrat.protocol.model import Source, Value
 from trialstrat.results import Finding
 
@@ -28,7 +29,10 @@ _SPLITTERS = ("PARAMCD", "PARAM", "AVISIT", "VISIT", "VISITNUM", "SAMPLE_ID", "T
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prepared:
-    """One source ready to be joined: needed columns as text with NA (markers as numbers), id and line of every row."""
+    """One source ready to be joined: needed columns as text with NA (markers as numbers), id and line of every row.
+
+    ``wide`` are the markers of a matrix that are not among the columns of ``frame``, in the same rows.
+    """
 
     source: Source
     file: str
@@ -42,10 +46,17 @@ class Prepared:
     steps: tuple[Step, ...]
     findings: tuple[Finding, ...]
     samples: SampleMap | None = None
+    wide: Wide | None = None
 
 
 def prepare(
-    source: Source, table: RawTable, needed: set[str], kept: Mapping[str, Sequence[Value]], *, markers: bool = False
+    source: Source,
+    table: RawTable,
+    needed: set[str],
+    kept: Mapping[str, Sequence[Value]],
+    *,
+    markers: bool = False,
+    wide: Wide | None = None,
 ) -> Prepared:
     """Rename, select and clean one source.
 
@@ -61,11 +72,17 @@ def prepare(
         Declared values by column, which are values there even when they look like a missing code.
     markers : bool
         Whether every other column may be a marker: kept too, as numbers where all its cells are.
+    wide : Wide, optional
+        Numbers of further columns of the same file, in the rows of the table.
     """
     findings = list(table.findings)
     raw = table.frame.rename(columns=source.rename)
-    findings += _missing_columns(source, table.frame, raw, table.file)
-    names = checked_names([str(name) for name in raw.columns], table.file)
+    beyond = () if wide is None else wide.names
+    wide = None if wide is None else _renamed(source, wide)
+    findings += _missing_columns(
+        source, [*table.frame.columns, *beyond], [*raw.columns, *(wide.names if wide else ())], table.file
+    )
+    names = checked_names([*map(str, raw.columns), *(wide.names if wide else ())], table.file)
     raw, lines, empty = _without_empty_rows(raw, table.lines)
     if empty:
         findings.append(finding("I-ROWS-EMPTY", source=table.file, bad=empty, total=len(table.frame)))
@@ -104,16 +121,24 @@ def prepare(
         steps=steps,
         findings=(*findings, *id_findings),
         samples=samples,
+        wide=wide,
     )
 
 
-def _missing_columns(source: Source, before: pd.DataFrame, after: pd.DataFrame, file: str) -> list[Finding]:
+def _renamed(source: Source, wide: Wide) -> Wide:
+    """The markers under their declared names, only those that ``columns:`` takes."""
+    names = tuple(source.rename.get(name, name) for name in wide.names)
+    return replace(wide, names=names).only([name for name in names if not source.columns or name in source.columns])
+
+
+def _missing_columns(source: Source, before: Sequence[str], after: Sequence[str], file: str) -> list[Finding]:
     """Names that rename:, where: and id: use and the file does not have."""
-    found = [missing_column(name, before.columns, file) for name in source.rename if name not in before.columns]
+    there, present = set(before), set(after)
+    found = [missing_column(name, before, file) for name in source.rename if name not in there]
     asked = [*source.where, *([source.id] if source.id and source.id != ROW else []), *source.columns, *source.units]
     asked += [rule.unit_column for rule in source.units.values() if rule.unit_column is not None]
     asked += [source.sample] if source.sample is not None else []
-    found += [missing_column(name, after.columns, file) for name in asked if name not in after.columns]
+    found += [missing_column(name, after, file) for name in asked if name not in present]
     if source.id is None:
         found.append(finding("E-ID-UNDECLARED", source=file))
     return found

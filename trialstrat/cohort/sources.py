@@ -28,6 +28,7 @@ from trialstrat.cohort.rules import RefusedError, errors, finding
 from trialstrat.cohort.samples import SampleMap, one_per_patient, together_of
 from trialstrat.cohort.symbols import Symbols, clashes, load_symbols, renamed
 from trialstrat.cohort.variables import declared_values
+from trialstrat.cohort.wide import wide_of
 from trialstrat.protocol.features_model import SignatureFeature
 from trialstrat.protocol.model import Protocol, Source, Value
 from trialstrat.results import Finding
@@ -128,10 +129,14 @@ class SourcesReader:
             patients=patients, genes=tuple(genes), values=values, file=matrix.file
         )
         wanted = source.name in self._whole
-        names = [name for name in genes if wanted or name in self._needed or name in source.columns]
-        table = _matrix_table(matrix, patients, genes, values, names, (*matrix.findings, *notes))
+        asked = {*self._needed, *source.units, *(old for old, new in source.rename.items() if new in self._needed)}
+        table = _matrix_table(
+            matrix, patients, genes, values, [name for name in genes if name in asked], (*matrix.findings, *notes)
+        )
         declared = source.model_copy(update={"id": PATIENT, "id_rules": (), "missing": ()})
-        ready = prepare(declared, table, self._needed, self._kept, markers=wanted)
+        rest = wide_of(genes, values).only([name for name in genes if name not in asked])
+        ready = prepare(declared, table, self._needed, self._kept, markers=wanted, wide=rest)
+        ready = ready if wanted else replace(ready, wide=None)
         self._add(replace(ready, rows_read=len(matrix.samples), names=tuple(genes)))
 
     def _read_variants(self, source: Source) -> None:
@@ -226,16 +231,17 @@ def _by_patient(
     patients = sorted({str(owners[at]) for at in rows})
     place = {name: at for at, name in enumerate(patients)}
     where = np.array([place[str(owners[at])] for at in rows], dtype=np.int64)
-    if not mean:
-        order = np.empty(len(patients), dtype=np.int64)
-        order[where] = rows
-        return tuple(patients), values[order]
-    total, count = np.zeros((len(patients), values.shape[1])), np.zeros((len(patients), values.shape[1]))
-    known = ~np.isnan(values[rows])
-    np.add.at(total, where, np.where(known, values[rows], 0.0))
-    np.add.at(count, where, known)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return tuple(patients), np.where(count > 0, total / count, np.nan)
+    order = np.empty(len(patients), dtype=np.int64)
+    order[where[::-1]] = rows[::-1]
+    out = values if np.array_equal(order, np.arange(len(values))) else values[order]
+    several = np.flatnonzero(np.bincount(where, minlength=len(patients)) > 1) if mean else ()
+    for at in several:
+        samples = values[np.array(rows)[where == at]]
+        known = ~np.isnan(samples)
+        count = known.sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            out[at] = np.where(count > 0, np.where(known, samples, 0.0).sum(axis=0) / count, np.nan)
+    return tuple(patients), out
 
 
 def _matrix_table(
@@ -248,8 +254,7 @@ def _matrix_table(
 ) -> RawTable:
     """The wanted genes as a table of patients, numbers as numbers; lines say nothing: rows may be columns."""
     place = {name: at for at, name in enumerate(genes)}
-    block = values if len(names) == len(genes) else values[:, [place[name] for name in names]]
-    frame = pd.DataFrame(block, columns=pd.Index(list(names), dtype=object))
+    frame = pd.DataFrame(values[:, [place[name] for name in names]], columns=pd.Index(list(names), dtype=object))
     frame.insert(0, PATIENT, pd.array(list(patients), dtype=pd.StringDtype("pyarrow")))
     return RawTable(
         frame=frame,

@@ -16,6 +16,7 @@ from trialstrat.cohort.integrate import Joined
 from trialstrat.cohort.rules import visible
 from trialstrat.protocol.model import Protocol, Variable
 from trialstrat.results import Finding
+from trialstrat.stats.strong_association import strong_candidates
 
 #: Numbers that people type for "missing".
 SENTINELS = frozenset(
@@ -145,17 +146,14 @@ def _leaks(
         if detail:
             found.append(joined.about("W-LEAK", variable.column, detail))
     matrix = markers.to_numpy(dtype=np.float64)
-    known = np.isfinite(matrix)
-    everybody = np.ones(len(matrix), dtype=bool)
-    target, event = _target(outcome, everybody), _event(outcome, everybody)
-    for at, name in enumerate(markers.columns):
-        here = known[:, at]
-        if here.all():
-            detail = leak(rankdata(matrix[:, at]), target, event)
-        else:
-            detail = leak(rankdata(matrix[here, at]), _target(outcome, here), _event(outcome, here))
+    times = outcome.time if outcome.time is not None else outcome.value
+    events = None if outcome.event is None else outcome.event == 1
+    close = strong_candidates(matrix, times, events, rho=LEAK_RHO, auc=LEAK_AUC)
+    for at in np.flatnonzero(close):
+        here = np.isfinite(matrix[:, at])
+        detail = leak(rankdata(matrix[here, at]), _target(outcome, here), _event(outcome, here))
         if detail:
-            found.append(joined.about("W-LEAK", str(name), detail))
+            found.append(joined.about("W-LEAK", str(markers.columns[at]), detail))
     return found
 
 
