@@ -67,7 +67,7 @@ def convert(value: float, source: str, target: str, analyte: str = "") -> float:
     Parameters
     ----------
     value : float
-        A number in ``source`` units; nan stays nan.
+        A number in ``source`` units; nan stays nan. The answer has fifteen significant digits.
     source, target : str
         UCUM codes, as ``mg/dL`` or ``10*9/L``; annotations in braces count as the number 1.
     analyte : str
@@ -90,8 +90,8 @@ def convert(value: float, source: str, target: str, analyte: str = "") -> float:
     (factor, kinds), (divisor, wanted) = _parse(source), _parse(target)
     if kinds != wanted:
         factor *= _molar(kinds, wanted, source, target, analyte)
-    # a product of powers of ten carries rounding in its last digit, which would move a threshold
-    return value * float(f"{factor / divisor:.15g}")
+    # fifteen digits: products of powers of ten carry rounding in the last one, which would move a threshold
+    return float(f"{value * float(f'{factor / divisor:.15g}'):.15g}")
 
 
 def known(unit: str) -> bool:

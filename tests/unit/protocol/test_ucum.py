@@ -53,3 +53,9 @@ def test_missing_stays_missing_and_same_unit_needs_no_table() -> None:
     assert convert(3.0, "smiles", "smiles") == 3.0
     assert known("10*9/L")
     assert not known("smiles")
+
+
+def test_a_threshold_is_where_it_was_written_after_a_round_of_conversions() -> None:
+    for tenths in range(1, 2000):
+        assert convert(float(tenths), "g/L", "g/dL") == tenths / 10
+        assert convert(tenths / 10, "g/dL", "g/L") == tenths

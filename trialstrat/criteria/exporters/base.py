@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,28 +72,10 @@ def exportable(source: FrozenCriteria | CriteriaSet, concepts: ConceptMap | None
     )
 
 
-def wanted(criterion: Criterion) -> Any:
-    """What must hold for a patient to pass, without negation above the leaves; None without conditions."""
-    if not criterion.when:
-        return None
-    node = criterion.when[0] if len(criterion.when) == 1 else AllOf(all=criterion.when)
-    return pushed(node, criterion.kind == "exclusion")
-
-
-def pushed(node: Any, negate: bool) -> Any:
-    """The expression with negation pushed to its leaves (De Morgan; valid in three values too)."""
-    if isinstance(node, Negation):
-        return pushed(node.negated, not negate)
-    if isinstance(node, AllOf | AnyOf):
-        inner = tuple(pushed(part, negate) for part in (node.all if isinstance(node, AllOf) else node.any))
-        return AllOf(all=inner) if isinstance(node, AllOf) != negate else AnyOf(any=inner)
-    if not negate:
-        return node
-    return opposite(node) if isinstance(node, Condition) else Negation(negated=node)
-
-
-def opposite(node: Condition) -> Condition | AnyOf:
-    """The condition that holds where this one does not, for known values."""
+def opposite(node: Any) -> Any:
+    """What holds where this does not, for known values: of a condition, another; of anything else, its negation."""
+    if not isinstance(node, Condition):
+        return Negation(negated=node)
     name, unit = node.column, node.unit
     if node.present is not None:
         return Condition(column=name, present=not node.present, unit=unit)
@@ -112,6 +95,32 @@ def opposite(node: Condition) -> Condition | AnyOf:
     if node.below is not None:
         ends.append(Condition(column=name, at_least=node.below, unit=unit))
     return ends[0] if len(ends) == 1 else AnyOf(any=tuple(ends))
+
+
+def negation(node: Any) -> Any:
+    """The negation itself: of a question that is asked of several records, the opposite is another question."""
+    return Negation(negated=node)
+
+
+def wanted(criterion: Criterion, turned: Callable[[Any], Any] = opposite) -> Any:
+    """What must hold for a patient to pass, without negation above the leaves; None without conditions.
+
+    ``turned`` makes the leaf that holds where a leaf does not.
+    """
+    if not criterion.when:
+        return None
+    node = criterion.when[0] if len(criterion.when) == 1 else AllOf(all=criterion.when)
+    return _pushed(node, criterion.kind == "exclusion", turned)
+
+
+def _pushed(node: Any, negate: bool, turned: Callable[[Any], Any]) -> Any:
+    """The expression with negation pushed to its leaves (De Morgan; valid in three values too)."""
+    if isinstance(node, Negation):
+        return _pushed(node.negated, not negate, turned)
+    if isinstance(node, AllOf | AnyOf):
+        inner = tuple(_pushed(part, negate, turned) for part in (node.all if isinstance(node, AllOf) else node.any))
+        return AllOf(all=inner) if isinstance(node, AllOf) != negate else AnyOf(any=inner)
+    return turned(node) if negate else node
 
 
 class CannotCarryError(Exception):

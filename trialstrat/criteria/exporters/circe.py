@@ -1,7 +1,6 @@
 """OHDSI Circe cohort definition JSON, as ATLAS and CohortGenerator read it.
 
-A criterion on a column is asked of any record of the declared concept in its window; a person without one does not
-pass.
+A person without a record of the declared concept in its window does not pass what is asked of its value.
 
 References
 ----------
@@ -19,11 +18,11 @@ from trialstrat.criteria.exporters.base import CannotCarryError, Export, Exporta
 from trialstrat.criteria.exporters.concepts import UNIT_CONCEPTS, Concept
 from trialstrat.criteria.exporters.omop import (
     BOUNDS,
-    ENTRY_NOTE,
     Age,
     Measured,
     Sex,
     carried,
+    notes,
     question,
     tree,
     whole_days,
@@ -39,7 +38,10 @@ _DOMAINS = {
     "observation": "Observation",
 }
 _OPERATORS = {key: name for key, name, _ in BOUNDS}
-_SEX = {8507: ("M", "MALE"), 8532: ("F", "FEMALE")}
+_OPPOSITE = {"at_least": "below", "above": "at_most", "at_most": "above", "below": "at_least"}
+#: A person whose sex is not known.
+_NO_SEX = 0
+_SEX = {8507: ("M", "MALE"), 8532: ("F", "FEMALE"), _NO_SEX: ("No matching concept", "No matching concept")}
 
 
 def circe(source: Exportable) -> Export:
@@ -50,6 +52,7 @@ def circe(source: Exportable) -> Export:
     if entry is not None:
         first = {_DOMAINS[entry.domain]: {"CodesetId": writer.concept_set(entry)}}
     rules, losses = carried(source, writer.rule)
+    losses += writer.losses
     losses += [
         Loss(criterion=entry.id, reason="Circe cannot admit persons whose value is missing")
         for entry in source.criteria
@@ -70,79 +73,125 @@ def circe(source: Exportable) -> Export:
         "CensorWindow": {},
         "cdmVersionRange": ">=5.0.0",
     }
-    notes = () if entry is not None else (ENTRY_NOTE,)
     return Export(
         content=json.dumps(body, indent=1, ensure_ascii=False) + "\n",
         suffix="circe.json",
         losses=tuple(losses),
-        notes=notes,
+        notes=notes(source),
     )
 
 
-def _group(kind: str = "ALL", **lists: list[Any]) -> dict[str, Any]:
+def _age(asked: Age, negated: bool) -> dict[str, Any]:
+    """All bounds hold, or one of them does not."""
+    bounds = [(_OPPOSITE[key] if negated else key, value) for key, value in asked.bounds]
+    found = [{"Age": {"Value": int(value), "Op": _OPERATORS[key]}} for key, value in bounds]
+    return _group("ANY" if negated else "ALL", DemographicCriteriaList=found)
+
+
+def _values(bounds: dict[str, float]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Values within the bounds, and those that are not."""
+    if set(bounds) == {"at_least", "at_most"}:
+        ends = {"Value": bounds["at_least"], "Extent": bounds["at_most"]}
+        return {**ends, "Op": "bt"}, {**ends, "Op": "!bt"}
+    if len(bounds) != 1:
+        raise CannotCarryError("Circe's between includes both ends; an open end cannot be asked of the same record")
+    ((key, number),) = bounds.items()
+    return {"Value": number, "Op": _OPERATORS[key]}, {"Value": number, "Op": _OPERATORS[_OPPOSITE[key]]}
+
+
+def _four_decimals(value: float) -> bool:
+    return abs(round(value, 4) - value) <= 1e-12 * abs(value)
+
+
+def _none_of(**lists: list[Any]) -> dict[str, Any]:
+    return _group("AT_MOST", Count=0, **lists)
+
+
+def _group(kind: str = "ALL", **lists: Any) -> dict[str, Any]:
     return {"Type": kind, "CriteriaList": [], "DemographicCriteriaList": [], "Groups": [], **lists}
 
 
 @dataclass(slots=True, eq=False)
 class _Writer:
-    """Collects concept sets while rules are written."""
+    """Collects concept sets, and what is rounded, while rules are written."""
 
     source: Exportable
     sets: list[dict[str, Any]] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    rounded: list[str] = field(default_factory=list)
 
     def rule(self, entry: Criterion, node: Any) -> dict[str, Any]:
+        self.rounded = []
         group = tree(node, self.leaf, lambda kind, parts: _group("ALL" if kind == "all" else "ANY", Groups=parts))
+        self.losses += [Loss(criterion=entry.id, reason=reason) for reason in dict.fromkeys(self.rounded)]
         return {"name": f"{entry.id} ({entry.kind})", "description": entry.sentence, "expression": group}
 
-    def leaf(self, node: Condition) -> dict[str, Any]:
+    def leaf(self, node: Condition, negated: bool) -> dict[str, Any]:
         asked = question(node, self.source)
         if isinstance(asked, Age):
-            found = [{"Age": {"Value": int(value), "Op": _OPERATORS[key]}} for key, value in asked.bounds]
-            return _group(DemographicCriteriaList=found)
+            return _age(asked, negated)
         if isinstance(asked, Sex):
-            if asked.excluded:
-                raise CannotCarryError("Circe cannot exclude a sex; write the criterion as an inclusion of the other")
-            return _group(DemographicCriteriaList=[{"Gender": [_sex(concept) for concept in asked.concepts]}])
+            known = asked.excluded == negated
+            concepts = asked.concepts if known else (*asked.concepts, _NO_SEX)
+            found = [{"Gender": [_sex(concept) for concept in concepts]}]
+            return _group(DemographicCriteriaList=found) if known else _none_of(DemographicCriteriaList=found)
         if isinstance(asked, Measured):
-            return self.measured(asked)
-        # exactly 0, or at least 1
-        occurrence = {"Type": 2, "Count": 1} if asked.present else {"Type": 0, "Count": 0}
-        return _group(CriteriaList=[self.criterion(asked.concept, {}, occurrence)])
+            return self.measured(asked, negated)
+        return _group(CriteriaList=[self.criterion(asked.concept, {}, some=asked.present != negated)])
 
-    def measured(self, asked: Measured) -> dict[str, Any]:
+    def measured(self, asked: Measured, negated: bool) -> dict[str, Any]:
         unit = asked.concept.unit
-        named = {"CONCEPT_ID": UNIT_CONCEPTS[unit], "CONCEPT_CODE": unit, "DOMAIN_ID": "Unit", "VOCABULARY_ID": "UCUM"}
-        bounds = dict(asked.bounds)
-        if set(bounds) == {"at_least", "at_most"}:
-            value = {"Value": bounds["at_least"], "Op": "bt", "Extent": bounds["at_most"]}
-        elif len(bounds) == 1:
-            ((key, number),) = bounds.items()
-            value = {"Value": number, "Op": _OPERATORS[key]}
-        else:
-            raise CannotCarryError("Circe's between includes both ends; an open end cannot be asked of the same record")
-        fields = {"ValueAsNumber": value, "Unit": [named]}
-        return _group(CriteriaList=[self.criterion(asked.concept, fields, {"Type": 2, "Count": 1})])
+        named = {
+            "CONCEPT_ID": UNIT_CONCEPTS[unit],
+            "CONCEPT_CODE": unit,
+            "CONCEPT_NAME": unit,
+            "DOMAIN_ID": "Unit",
+            "VOCABULARY_ID": "UCUM",
+        }
+        meets, opposite = _values(dict(asked.bounds))
+        found = [self.criterion(asked.concept, {"ValueAsNumber": meets, "Unit": [named]}, some=not negated)]
+        if negated:
+            found.append(self.criterion(asked.concept, {"ValueAsNumber": opposite, "Unit": [named]}, some=True))
+        rounded = [value for _, value in asked.bounds if not _four_decimals(value)]
+        if rounded:
+            said = ", ".join(f"{value:.10g} is taken as {value:.4f}" for value in rounded)
+            self.rounded.append(f"Circe compares values with four decimals: {said} {unit}")
+        return _group(CriteriaList=found)
 
-    def criterion(self, concept: Concept, fields: dict[str, Any], occurrence: dict[str, int]) -> dict[str, Any]:
+    def criterion(self, concept: Concept, fields: dict[str, Any], *, some: bool) -> dict[str, Any]:
         first, last = whole_days(concept)
         return {
             "Criteria": {_DOMAINS[concept.domain]: {"CodesetId": self.concept_set(concept), **fields}},
             "StartWindow": {"Start": _end(first, -1), "End": _end(last, 1), "UseEventEnd": False},
-            "Occurrence": occurrence,
+            # at least 1, or exactly 0
+            "Occurrence": {"Type": 2, "Count": 1} if some else {"Type": 0, "Count": 0},
+            "IgnoreObservationPeriod": True,
         }
 
     def concept_set(self, concept: Concept) -> int:
         for entry in self.sets:
             if entry["expression"]["items"][0]["concept"]["CONCEPT_ID"] == concept.concept:
                 return entry["id"]
+        name = self.name(concept)
         item = {
-            "concept": {"CONCEPT_ID": concept.concept, "DOMAIN_ID": concept.domain.capitalize()},
+            "concept": {
+                "CONCEPT_ID": concept.concept,
+                "CONCEPT_NAME": name,
+                "DOMAIN_ID": concept.domain.capitalize(),
+            },
             "isExcluded": False,
             "includeDescendants": True,
             "includeMapped": False,
         }
-        self.sets.append({"id": len(self.sets), "name": f"concept {concept.concept}", "expression": {"items": [item]}})
+        self.sets.append({"id": len(self.sets), "name": name, "expression": {"items": [item]}})
         return len(self.sets) - 1
+
+    def name(self, concept: Concept) -> str:
+        """What the study calls it: the first column that it stands for."""
+        source = self.source
+        mapped = source.concepts.columns.items()
+        named = next((column for column, entry in mapped if entry.concept == concept.concept), "entry event")
+        return source.labels.get(named, named)
 
 
 def _end(day: int | None, open_side: int) -> dict[str, int]:

@@ -22,6 +22,8 @@ UNIT_CONCEPTS: Final[dict[str, int]] = {
 #: OMOP concept ids of sex by the levels that mean it.
 SEX_CONCEPTS: Final[dict[str, int]] = {"m": 8507, "male": 8507, "man": 8507, "f": 8532, "female": 8532, "woman": 8532}
 AGE_COLUMNS: Final = frozenset(("age", "age_years", "age_at_baseline"))
+#: Units that an age may be in where a system knows years alone; none stands for years.
+YEARS: Final = frozenset(("", "a", "year", "years"))
 SEX_COLUMNS: Final = frozenset(("sex", "gender"))
 
 

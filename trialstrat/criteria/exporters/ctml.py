@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from trialstrat.criteria.exporters.base import CannotCarryError, Export, Exportable, Loss, wanted
-from trialstrat.criteria.exporters.concepts import AGE_COLUMNS, SEX_COLUMNS, SEX_CONCEPTS
+from trialstrat.criteria.exporters.concepts import AGE_COLUMNS, SEX_COLUMNS, SEX_CONCEPTS, YEARS
 from trialstrat.protocol.language.criterion import Criterion
 from trialstrat.protocol.language.model import AllOf, Alteration, AnyOf, Condition, Negation
 from trialstrat.protocol.language.text import number_text, value_text
@@ -63,7 +63,7 @@ def _node(node: Any) -> dict[str, Any]:
 
 def _clinical(node: Condition) -> dict[str, Any]:
     name = node.column.lower()
-    if name in AGE_COLUMNS and node.unit in ("", "a", "years"):
+    if name in AGE_COLUMNS and node.unit in YEARS:
         return _ranges("age_numerical", node)
     if name == "tmb":
         return _ranges("tmb_numerical", node)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from typing import Any
 
 from trialstrat.criteria.exporters.base import CannotCarryError, Export, Exportable, Loss, wanted
@@ -17,6 +18,8 @@ from trialstrat.protocol.language.criterion import Criterion
 from trialstrat.protocol.language.model import AllOf, AnyOf, Condition
 
 _UCUM = "http://unitsofmeasure.org"
+#: Names of resources become addresses within this one.
+_SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:trialstrat:criteria")
 _ID = re.compile(r"[^A-Za-z0-9.-]")
 
 
@@ -49,17 +52,20 @@ def fhir(source: Exportable) -> Export:
         "id": identifier,
         "status": "draft",
         "title": source.title or source.study,
-        "recruitment": {"eligibility": {"reference": f"Group/{group['id']}"}},
+        "recruitment": {"eligibility": {"reference": _address(group["id"])}},
     }
     if not characteristics:
         del group["characteristic"]
-    entries = [
-        {"fullUrl": f"urn:trialstrat:{body['resourceType']}:{body['id']}", "resource": body} for body in (study, group)
-    ]
+    entries = [{"fullUrl": _address(body["id"]), "resource": body} for body in (study, group)]
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
     return Export(
         content=json.dumps(bundle, indent=1, ensure_ascii=False) + "\n", suffix="fhir.json", losses=tuple(losses)
     )
+
+
+def _address(name: str) -> str:
+    """Where a resource is found inside the bundle; the same for the same name."""
+    return uuid.uuid5(_SPACE, name).urn
 
 
 def _characteristics(entry: Criterion, source: Exportable) -> list[dict[str, Any]]:

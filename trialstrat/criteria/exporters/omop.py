@@ -1,4 +1,10 @@
-"""What both OMOP exporters share: a condition on a column as something asked of an OMOP person."""
+"""What both OMOP exporters share: a condition on a column as something asked of an OMOP person.
+
+Time zero is the person's first entry record within an observation period, because Circe finds no other. A measurement
+may have been repeated within its window: a condition on its value is met by any of the values, and what excludes
+(or stands under *not*) is therefore that none of them meets it, and that there is one. A record without a value, or in
+another unit, is no measurement here.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from trialstrat.criteria.exporters.base import CannotCarryError, Exportable, Loss, wanted
-from trialstrat.criteria.exporters.concepts import AGE_COLUMNS, SEX_COLUMNS, SEX_CONCEPTS, Concept
+from trialstrat.criteria.exporters.base import CannotCarryError, Exportable, Loss, negation, wanted
+from trialstrat.criteria.exporters.concepts import AGE_COLUMNS, SEX_COLUMNS, SEX_CONCEPTS, YEARS, Concept
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.language.criterion import Criterion
-from trialstrat.protocol.language.model import AllOf, AnyOf, Condition
+from trialstrat.protocol.language.model import AllOf, AnyOf, Condition, Negation
 from trialstrat.protocol.ucum import convert
 
 BOUNDS: Final = (("at_least", "gte", ">="), ("above", "gt", ">"), ("at_most", "lte", "<="), ("below", "lt", "<"))
-ENTRY_NOTE: Final = "No entry event is declared: time zero is the start of the first observation period."
+_NO_ENTRY: Final = "No entry event is declared: time zero is the start of the first observation period."
+_ENTRY: Final = "Time zero is the first entry record within an observation period; persons without one are not found."
+_UNITS: Final = "Measurements count only in the unit of the concept map; one value that excludes is enough to exclude."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +42,7 @@ class Sex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A measurement of the concept in the window with its value, in the concept's unit, within the bounds."""
+    """A measurement of the concept in the window with a value, in the concept's unit, within the bounds."""
 
     concept: Concept
     bounds: tuple[tuple[str, float], ...]
@@ -71,7 +79,7 @@ def question(node: Condition, source: Exportable) -> Question:
 
 
 def _age(node: Condition, bounds: tuple[tuple[str, float], ...], unit: str) -> Age:
-    if not bounds or unit not in ("", "a", "years", "year"):
+    if not bounds or unit not in YEARS:
         raise CannotCarryError(f"age ({node.column}) can only be compared with years")
     if any(not float(value).is_integer() for _, value in bounds):
         raise CannotCarryError("OMOP knows age in whole years")
@@ -107,15 +115,17 @@ def _recorded(node: Condition, declared: Concept, levels: tuple[Any, ...]) -> Re
     raise CannotCarryError(f"{node.column} stands for a record: it can only be asked for one of its yes or no levels")
 
 
-def tree(node: Any, leaf: Callable[[Condition], Any], join: Callable[[str, list[Any]], Any]) -> Any:
-    """Walk an expression: ``leaf`` of each condition, ``join`` of ``all`` or ``any`` and the parts."""
+def tree(node: Any, leaf: Callable[[Condition, bool], Any], join: Callable[[str, list[Any]], Any]) -> Any:
+    """Walk an expression: ``leaf`` of each condition and whether it must not hold, ``join`` of all or any parts."""
     if isinstance(node, AllOf):
         return join("all", [tree(part, leaf, join) for part in node.all])
     if isinstance(node, AnyOf):
         return join("any", [tree(part, leaf, join) for part in node.any])
-    if not isinstance(node, Condition):
+    negated = isinstance(node, Negation)
+    asked = node.negated if isinstance(node, Negation) else node
+    if not isinstance(asked, Condition):
         raise CannotCarryError("OMOP has no place for molecular events, linked tables or rows of long tables")
-    return leaf(node)
+    return leaf(asked, negated)
 
 
 def carried(source: Exportable, write: Callable[[Criterion, Any], Any]) -> tuple[list[Any], list[Loss]]:
@@ -123,7 +133,7 @@ def carried(source: Exportable, write: Callable[[Criterion, Any], Any]) -> tuple
     out: list[Any] = []
     losses: list[Loss] = []
     for entry in source.criteria:
-        node = wanted(entry)
+        node = wanted(entry, negation)
         try:
             if node is None:
                 raise CannotCarryError("text only: there is no condition a program can apply")
@@ -131,6 +141,12 @@ def carried(source: Exportable, write: Callable[[Criterion, Any], Any]) -> tuple
         except CannotCarryError as fault:
             losses.append(Loss(criterion=entry.id, reason=str(fault)))
     return out, losses
+
+
+def notes(source: Exportable) -> tuple[str, ...]:
+    """What the reader of either export must know."""
+    measured = any(concept.domain == "measurement" for concept in source.concepts.columns.values())
+    return (_NO_ENTRY if source.concepts.entry is None else _ENTRY, *((_UNITS,) if measured else ()))
 
 
 def whole_days(declared: Concept) -> tuple[int | None, int | None]:

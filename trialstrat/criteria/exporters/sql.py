@@ -13,11 +13,11 @@ from trialstrat.criteria.exporters.base import Export, Exportable
 from trialstrat.criteria.exporters.concepts import UNIT_CONCEPTS, Concept
 from trialstrat.criteria.exporters.omop import (
     BOUNDS,
-    ENTRY_NOTE,
     Age,
     Measured,
     Sex,
     carried,
+    notes,
     question,
     tree,
     whole_days,
@@ -41,8 +41,8 @@ _AGE = "(date_part('year', t.start_date) - p.year_of_birth)"
 def sql(source: Exportable) -> Export:
     """A query that returns ``person_id`` and ``start_date`` of the persons who pass every criterion."""
 
-    def leaf(node: Condition) -> str:
-        return _leaf(node, source)
+    def leaf(node: Condition, negated: bool) -> str:
+        return f"{'NOT ' if negated else ''}{_leaf(node, source)}"
 
     def write(entry: Criterion, node: Any) -> str:
         text = tree(node, leaf, lambda kind, parts: f"({(' AND ' if kind == 'all' else ' OR ').join(parts)})")
@@ -65,9 +65,7 @@ def sql(source: Exportable) -> Export:
             "",
         )
     )
-    return Export(
-        content=body, suffix="omop.sql", losses=tuple(losses), notes=() if entry is not None else (ENTRY_NOTE,)
-    )
+    return Export(content=body, suffix="omop.sql", losses=tuple(losses), notes=notes(source))
 
 
 def _entry(entry: Concept | None) -> str:
@@ -75,7 +73,12 @@ def _entry(entry: Concept | None) -> str:
         first = "MIN(observation_period_start_date) AS start_date"
         return f"SELECT person_id, {first} FROM observation_period GROUP BY person_id"
     table, concept, day = _DOMAINS[entry.domain]
-    return f"SELECT person_id, MIN({day}) AS start_date FROM {table} WHERE {_among(concept, entry)} GROUP BY person_id"
+    return (
+        f"SELECT x.person_id, MIN(x.{day}) AS start_date FROM {table} x "
+        "JOIN observation_period o ON o.person_id = x.person_id "
+        f"AND x.{day} BETWEEN o.observation_period_start_date AND o.observation_period_end_date "
+        f"WHERE {_among(f'x.{concept}', entry)} GROUP BY x.person_id"
+    )
 
 
 def _leaf(node: Condition, source: Exportable) -> str:
@@ -93,13 +96,10 @@ def _leaf(node: Condition, source: Exportable) -> str:
     ]
     if not isinstance(asked, Measured):
         return f"({'' if asked.present else 'NOT '}EXISTS (SELECT 1 FROM {table} x WHERE {' AND '.join(where)}))"
-    where.append(f"x.unit_concept_id = {UNIT_CONCEPTS[asked.concept.unit]}")
+    where += [f"x.unit_concept_id = {UNIT_CONCEPTS[asked.concept.unit]}", "x.value_as_number IS NOT NULL"]
+    # of no row it is NULL: not measured is unknown
     holds = _range("x.value_as_number", asked.bounds)
-    decided = (
-        f"CASE WHEN bool_or({holds}) THEN TRUE "
-        "WHEN count(*) = 0 OR bool_or(x.value_as_number IS NULL) THEN NULL ELSE FALSE END"
-    )
-    return f"(SELECT {decided} FROM {table} x WHERE {' AND '.join(where)})"
+    return f"(SELECT bool_or({holds}) FROM {table} x WHERE {' AND '.join(where)})"
 
 
 def _range(subject: str, bounds: tuple[tuple[str, float], ...]) -> str:

@@ -165,7 +165,7 @@ def test_circe_has_the_keys_of_a_published_definition() -> None:
 
 def test_circe_asks_the_opposite_of_an_exclusion_in_the_unit_of_the_concept() -> None:
     body = json.loads(made("circe", *LINES).content)
-    (asked,) = body["InclusionRules"][2]["expression"]["CriteriaList"]
+    _, asked = body["InclusionRules"][2]["expression"]["CriteriaList"]
     measured = asked["Criteria"]["Measurement"]
     assert measured["ValueAsNumber"] == {"Value": pytest.approx(132.6, abs=0.1), "Op": "lte"}
     assert measured["Unit"][0]["CONCEPT_ID"] == 8749
@@ -199,10 +199,21 @@ def test_what_omop_cannot_hold_is_listed(to: str, line: tuple, reason: str) -> N
     assert reason in loss.reason
 
 
-def test_circe_cannot_exclude_a_sex_and_says_so() -> None:
-    line = ("E1", "exclusion", 'sex is "male"', "unknown")
-    assert "inclusion of the other" in made("circe", line).losses[0].reason
-    assert not made("sql", line).losses
+def test_circe_compares_with_four_decimals_and_says_where_that_moves_a_threshold() -> None:
+    lost = made("circe", ("I1", "inclusion", 'creatinine <= 1.5 "mg/dL"', "unknown")).losses
+    assert [loss.text() for loss in lost] == [
+        "I1: Circe compares values with four decimals: 132.602546 is taken as 132.6025 umol/L"
+    ]
+    assert not made("circe", ("I1", "inclusion", 'creatinine <= 132.5 "umol/L"', "unknown")).losses
+
+
+def test_an_exclusion_by_value_is_that_no_value_meets_it_and_that_there_is_one() -> None:
+    body = json.loads(made("circe", ("E1", "exclusion", 'creatinine > 150 "umol/L"', "unknown")).content)
+    none, some = body["InclusionRules"][0]["expression"]["CriteriaList"]
+    assert none["Occurrence"] == {"Type": 0, "Count": 0}
+    assert none["Criteria"]["Measurement"]["ValueAsNumber"] == {"Value": 150.0, "Op": "gt"}
+    assert some["Occurrence"] == {"Type": 2, "Count": 1}
+    assert some["Criteria"]["Measurement"]["ValueAsNumber"] == {"Value": 150.0, "Op": "lte"}
 
 
 def test_circe_lists_missing_values_that_are_admitted() -> None:
@@ -216,7 +227,7 @@ def test_circe_lists_missing_values_that_are_admitted() -> None:
 def test_fhir_group_and_study() -> None:
     found = made("fhir", *LINES, ("I5", "inclusion", '50 <= weight <= 120 "kg"', "unknown"))
     study, group = (entry["resource"] for entry in json.loads(found.content)["entry"])
-    assert study["recruitment"]["eligibility"]["reference"] == f"Group/{group['id']}"
+    assert study["recruitment"]["eligibility"]["reference"] == json.loads(found.content)["entry"][1]["fullUrl"]
     assert (group["membership"], group["type"]) == ("definitional", "person")
     values = [(entry["code"]["text"], entry["exclude"]) for entry in group["characteristic"]]
     assert values == [
