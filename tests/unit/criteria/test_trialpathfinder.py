@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trialstrat import store
 from trialstrat.cohort.language.evaluate import admitted, evaluate
+from trialstrat.cohort.language.tables import Tables
+from trialstrat.criteria.protocol_text import from_protocol_text, to_protocol_text
 from trialstrat.criteria.trialpathfinder import parse_rules, rule_tables
 from trialstrat.errors import InvalidInputError
+from trialstrat.protocol.language.criterion import CriteriaSet, Criterion
 from trialstrat.protocol.language.grammar import parse
-from trialstrat.protocol.language.model import Comparison, Keep, Linked, Negation, Pick
+from trialstrat.protocol.language.model import Comparison, Keep, Linked, Negation, Pick, walk
+from trialstrat.protocol.language.names import step_columns
 from trialstrat.protocol.language.text import write_all
+from trialstrat.protocol.load import load_criteria
 from trialstrat.protocol.model import Condition
 
 TUTORIAL = Path(__file__).parents[3].parent / "shared" / "data" / "trialpathfinder_tutorial"
@@ -64,6 +71,60 @@ def test_published_rules_parse_completely_and_survive_as_text(trial: str) -> Non
     assert len(rules) == TRIALS[trial]
     for rule in rules:
         assert parse(write_all(rule.when)) == rule.when
+
+
+DEFINITIONS = TUTORIAL.parent / "eligibility_definitions" / "trialpathfinder"
+
+
+def made_up(rules: tuple[Criterion, ...], rng: np.random.Generator) -> Tables:
+    """Tables with every column that the rules name: a constant of theirs, a number near one, or a date."""
+    steps = [step for rule in rules for node in rule.when for part in walk(node) if isinstance(part, Linked)
+             for step in part.linked]  # fmt: skip
+    parts = [part for step in steps if isinstance(step, Keep) for part in walk(step.keep)]
+    constants: dict[str, list] = {}
+    for part in (part for part in parts if isinstance(part, Condition)):
+        ends = [end + by for end in (part.at_least, part.at_most, part.above, part.below) if end is not None
+                for by in (-1, 0, 1)]  # fmt: skip
+        equal = [] if part.equals is None else [part.equals]
+        constants.setdefault(part.column, []).extend([*ends, *equal, *part.one_of, *part.none_of])
+    timed = {name for step in steps for name in step_columns(step)} - set(constants)
+    frames: dict[str, pd.DataFrame] = {}
+    for name in sorted({*constants, *timed}):
+        table, _, entry = name.partition(".")
+        frame = frames.setdefault(table, pd.DataFrame({"PatientID": rng.integers(1, 40, 120)}))
+        if name in constants:
+            text = any(isinstance(value, str) for value in constants[name])
+            pool = [str(value) if text else value for value in constants[name]] + ["other" if text else np.nan]
+            frame[entry] = [pool[at] for at in rng.integers(0, len(pool), len(frame))]
+        elif "value" in entry or "norm" in entry:
+            frame[entry] = rng.choice([0.5, 1.0, 40.0, 100.0], len(frame))
+        elif "year" in entry:
+            frame[entry] = rng.integers(1940, 2005, len(frame))
+        else:
+            days = pd.Timestamp("2020-03-01") + pd.to_timedelta(rng.integers(-40, 10, len(frame)), "D")
+            frame[entry] = days.strftime("%Y-%m-%d")
+    return rule_tables(rules, frames, range(1, 41), identifier="PatientID")
+
+
+@pytest.mark.skipif(not DEFINITIONS.exists(), reason="the published rules are not beside the project")
+def test_the_146_published_rules_are_the_same_criteria_after_our_yaml_and_our_text(tmp_path: Path) -> None:
+    parsed = {trial: parse_rules((DEFINITIONS / f"{trial}.csv").read_text(encoding="utf-8"), trial) for trial in TRIALS}
+    assert sum(map(len, parsed.values())) == 146
+    decided = set()
+    for at, (trial, rules) in enumerate(parsed.items()):
+        file = tmp_path / f"{trial}.yaml"
+        written = CriteriaSet(study=trial, title=trial, criteria=rules)
+        file.write_text(store.yaml_text(written.model_dump(mode="json", exclude_defaults=True)), encoding="utf-8")
+        held, _ = load_criteria(file)
+        text = from_protocol_text(to_protocol_text(held))
+        data = made_up(rules, np.random.default_rng(at))
+        for rule, ours, back in zip(rules, held.criteria, text.criteria, strict=True):
+            expected = evaluate(rule, data)
+            assert np.array_equal(evaluate(ours, data), expected)
+            assert np.array_equal(evaluate(back, data), expected)
+            decided.add((trial, len(set(expected.tolist())) > 1))
+    # the made-up patients are told apart in every trial
+    assert {trial for trial, both in decided if both} == set(TRIALS)
 
 
 # -- small tables ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,7 +101,19 @@ records = st.one_of(
         has=rows,
         absent=st.sampled_from(["unknown", "none"]),
     ),
-    st.builds(Records, records=names, take=st.just("count"), at_least=st.integers(0, 3), window=windows),
+    st.builds(
+        lambda least, more, **fields: Records(
+            take="count", at_least=least, at_most=None if more is None else (least or 0) + more, **fields
+        ),
+        least=st.integers(0, 3),
+        more=st.none() | st.integers(0, 3),
+        records=names,
+        window=windows,
+        where=st.lists(rows, max_size=2).map(tuple),
+        has=st.none() | rows,
+    ),
+    st.builds(Records, records=names, take=st.just("count"), at_most=st.integers(0, 3), absent=st.just("none")),
+    st.builds(Records, records=names, where=st.lists(rows, max_size=2).map(tuple), window=windows),
 )
 picks = st.builds(
     Pick, pick=st.sampled_from(["least", "greatest"]), left=names, right=st.none() | names, absolute=st.booleans()
@@ -139,10 +153,28 @@ def test_yaml_to_protocol_text_to_yaml(drawn: list) -> None:
             for at, (kind, text, when, missing) in enumerate(drawn)
         ),
     )
-    body = criteria.model_dump(mode="json", exclude_defaults=True)
-    again = from_protocol_text(to_protocol_text(criteria))
+    yaml = yaml_of(criteria)
+    held = CriteriaSet.model_validate(parse_yaml(yaml, "criteria.yaml").value)
+    assert held == criteria
+    text = to_protocol_text(held)
+    assert sum(line.startswith("| ") and line[2].isdigit() for line in text.split("\n")) == len(drawn)
+    again = from_protocol_text(text)
     assert again == criteria
-    assert again.model_dump(mode="json", exclude_defaults=True) == body
+    assert said(yaml_of(again)) == said(yaml)
+
+
+def said(yaml: str) -> str:
+    """What a file says, whether a whole number is written with a point or without."""
+
+    def whole(text: str) -> float | int:
+        return int(float(text)) if float(text).is_integer() else float(text)
+
+    body = json.loads(json.dumps(parse_yaml(yaml, "criteria.yaml").value), parse_float=whole)
+    return json.dumps(body)
+
+
+def yaml_of(criteria: CriteriaSet) -> str:
+    return store.yaml_text(criteria.model_dump(mode="json", exclude_defaults=True))
 
 
 # -- named cases ------------------------------------------------------------------------------------------------------
