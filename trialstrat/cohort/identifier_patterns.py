@@ -86,6 +86,7 @@ _PHONE = re.compile(
 _CODE = re.compile(r"(?=.*\d)[A-Za-z0-9][A-Za-z0-9 ./-]{3,}")
 _LONG_CODE = re.compile(r"(?=.*\d)(?:(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9 ./-]{4,}|\d[\d -]{6,})")
 _SSN = re.compile(r"(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}")
+SSN_INSIDE = re.compile(rf"(?<![\w-])(?:{_SSN.pattern})(?![\w-])")
 _NATIONAL = re.compile(r"(?!\d*\.\d+$)(?=(?:\D*\d){6,}\D*$)[A-Za-z0-9][A-Za-z0-9 .-]{5,}")
 _ZIP = re.compile(
     r"\d{5}(?:-\d{4})?(?:\.0)?|[A-Za-z]{1,2}\d[A-Za-z\d]? ?\d[A-Za-z]{2}|[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d"
@@ -140,6 +141,7 @@ NAME_RULES = (
     Form(
         kind="dates of birth",
         name=_words(r"d ?o ?b|dob|birth ?(?:date|day|dt)|date of birth|brthdtc?|brthdt|geburtsdatum|date naissance"),
+        unless=_words("hla"),  # HLA-DOB is a gene
         cell=re.compile(f"(?:{_DATE.pattern})|(?:{_DAYS.pattern})"),
     ),
     Form(
@@ -245,14 +247,14 @@ CONTENT_RULES = (
     BirthDates(kind="dates over more than 40 years, as of birth", cell=_ISO, share=0.8, distinct=0.2, fewest=10),
 )
 
-_EMAIL = re.compile(
+EMAIL = re.compile(
     r"(?<![\w.+-])[\w.+-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}\b"
 )
 
 
 def email_cells(texts: Sequence[str], among: Sequence[int]) -> list[str]:
     """The cells that hold an e-mail address, also inside other text."""
-    return [texts[at] for at in among if "@" in texts[at] and _EMAIL.search(texts[at])]
+    return [texts[at] for at in among if "@" in texts[at] and EMAIL.search(texts[at])]
 
 
 def _day(text: str) -> date | None:

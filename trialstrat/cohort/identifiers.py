@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trialstrat.cohort.identifier_patterns import CONTENT_RULES, NAME_RULES, Cells, email_cells
+from trialstrat.cohort.identifier_patterns import CONTENT_RULES, NAME_RULES, Cells, Form, email_cells
 from trialstrat.cohort.readers.table import RawTable, float_columns
 from trialstrat.cohort.rules import finding
 from trialstrat.protocol.model import Source
@@ -91,12 +91,17 @@ def find_identifiers(frame: pd.DataFrame, *, skip: set[str], id_column: str = ""
             continue
         series = frame.iloc[:, at]
         words = words_of(name)
-        hits = [rule for rule in NAME_RULES if rule.name.search(words)]
+        hits = name_rules(words)
         if not hits and name in numbers:
             continue
         entry = _column(name, series, hits, is_id=name == id_column)
         out += [] if entry is None else [entry]
     return out
+
+
+def name_rules(words: str) -> list[Form]:
+    """The kinds of identifiers that a name in words speaks for."""
+    return [rule for rule in NAME_RULES if rule.name.search(words) and not rule.unless.search(words)]
 
 
 def words_of(name: str) -> str:

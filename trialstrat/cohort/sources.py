@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from trialstrat.cohort.identifiers import guarded
+from trialstrat.cohort.identifiers_beside import guard_beside, guard_names, guard_values
 from trialstrat.cohort.ids import normalised
 from trialstrat.cohort.layout import PATIENT, by_patient
 from trialstrat.cohort.molecular import Molecular, PatientMatrix, PatientVariants, Records
@@ -97,6 +98,8 @@ class SourcesReader:
             table, found = guarded(source, table, self.protocol.privacy)
             self.findings += found
         if source.layout == "markers":
+            names = [str(name) for name in table.frame.columns[1:]]
+            self.findings += guard_names(source, names, table.file, self.protocol.privacy)
             source, table = source.model_copy(update={"id": PATIENT}), by_patient(table)
         if source.layout == "records":
             self._read_records(source, table)
@@ -121,7 +124,10 @@ class SourcesReader:
         genes, notes = renamed(matrix.genes, self._symbols, matrix.file)
         faults = clashes(matrix.genes, genes, matrix.file)
         owners, keep, found, together = self._owners(source, matrix.samples, matrix.file)
-        self.findings += [*faults, *found]
+        privacy = self.protocol.privacy
+        persons = guard_beside(source, matrix.beside, matrix.samples, matrix.file, privacy)
+        persons += guard_values(source, matrix.genes, matrix.values, matrix.file, privacy)
+        self.findings += [*faults, *found, *persons]
         if faults or errors(found):
             return
         patients, values = _by_patient(matrix.values, owners, keep, mean=together != "one")
@@ -148,7 +154,8 @@ class SourcesReader:
         if source.assayed == "samples" and mapping is not None:
             samples = list(dict.fromkeys([*samples, *mapping.patient_of]))
         owners, keep, found, together = self._owners(source, samples, variants.file)
-        self.findings += found
+        persons = guard_beside(source, variants.beside, samples, variants.file, self.protocol.privacy)
+        self.findings += [*found, *persons]
         if errors(found):
             return
         genes, notes = renamed(coded(variants.columns["gene"])[0], self._symbols, variants.file)

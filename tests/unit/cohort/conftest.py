@@ -110,10 +110,10 @@ SMALL: dict[str, Any] = {
 def small(tmp_path: Path) -> Callable[..., LoadedProtocol]:
     """``small(files, **changes)``: the small study on files given as text by name (a string is cohort.csv)."""
 
-    def build(files: str | dict[str, str], **changes: Any) -> LoadedProtocol:
+    def build(files: str | dict[str, str | bytes], **changes: Any) -> LoadedProtocol:
         written = {"cohort.csv": files} if isinstance(files, str) else files
         for name, text in written.items():
-            (tmp_path / name).write_text(text, encoding="utf-8")
+            (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
         study = merged(copy.deepcopy(SMALL), changes)
         return LoadedProtocol(
             protocol=Protocol.model_validate(study), path=tmp_path / "small.yaml", sha256="0" * 64, lines={}

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from trialstrat.cohort.readers.beside import Beside
 from trialstrat.cohort.readers.maf import Variants, coded
 from trialstrat.cohort.readers.table import RawTable, floats_of_text
 from trialstrat.cohort.rules import RefusedError, finding
@@ -122,6 +123,7 @@ def of_vcf(table: RawTable) -> Assay:
         file=table.file,
         sha256=table.sha256,
         findings=tuple(notes),
+        beside=table.beside or Beside(),
     )
     return Assay(variants=variants, listed=samples, panel_of={}, panels={})
 
@@ -171,4 +173,5 @@ def structural_variants(table: RawTable) -> Variants:
         file=table.file,
         sha256=table.sha256,
         findings=table.findings,
+        beside=Beside(frame=table.frame, lines=table.lines, id_column=names["SAMPLE_ID"]),
     )

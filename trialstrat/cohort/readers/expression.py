@@ -7,8 +7,8 @@ transcriptome is read in about the time of the CSV parser alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.genes import gene_findings
 from trialstrat.cohort.readers.arrow_text import body_after_comments, header_fields, read_pieces, row_lines
+from trialstrat.cohort.readers.beside import Beside, comments_of, distinct, of_columns
 from trialstrat.cohort.readers.delimited import find_delimiter
 from trialstrat.cohort.readers.table import Payload, checked_names
 from trialstrat.cohort.rules import RefusedError, finding
@@ -60,6 +61,7 @@ class Expression:
     file: str
     sha256: str
     findings: tuple[Finding, ...] = ()
+    beside: Beside = field(default_factory=Beside)
 
 
 def read_expression(
@@ -98,7 +100,8 @@ def read_expression(
         raise RefusedError(finding("E-ROWS-NONE", source=file, detail=f"0 rows, {len(header)} columns"))
     labels = [0, *(at for at, name in enumerate(header) if at and name.casefold() in _DESCRIPTIONS)]
     values = [at for at in range(1, len(header)) if at not in labels]
-    rows, block, lines = _read(body, header, labels, values, delimiter, missing, file, skipped)
+    described, block, lines = _read(body, header, labels, values, delimiter, missing, file, skipped)
+    rows = described[0]
     across = [header[at] for at in values]
     found, evidence = (way, "declared") if way else _way(header[0], across, rows, samples)
     if found is None:
@@ -121,6 +124,28 @@ def read_expression(
         file=file,
         sha256=payload.sha256,
         findings=(finding("I-FILE-FORMAT", source=file, detail=detail),),
+        beside=_beside(payload, header, described, lines, skipped, down=found == "genes_in_columns"),
+    )
+
+
+def _beside(
+    payload: Payload,
+    header: Sequence[str],
+    described: Mapping[int, Sequence[str]],
+    lines: NDArray[np.int64],
+    skipped: int,
+    *,
+    down: bool,
+) -> Beside:
+    """Comments and the columns of text; the first one holds the samples where these go ``down`` the file."""
+    names = distinct([header[at] for at in described])
+    frame, lines = of_columns(dict(zip(names, described.values(), strict=True)), lines)
+    return Beside(
+        comments=comments_of(payload.data)[:skipped],
+        frame=frame,
+        lines=lines,
+        id_column=names[0] if down else "",
+        names_line=skipped + 1,
     )
 
 
@@ -132,6 +157,7 @@ def checked_expression(
     *,
     kind: Kind,
     format_: str,
+    beside: Beside,
 ) -> Expression:
     """A matrix (samples, genes) of a typed format with the same checks as a text file.
 
@@ -156,6 +182,7 @@ def checked_expression(
         file=file,
         sha256=payload.sha256,
         findings=(finding("I-FILE-FORMAT", source=file, detail=detail),),
+        beside=beside,
     )
 
 
@@ -168,21 +195,30 @@ def _read(
     missing: Sequence[str],
     file: str,
     skipped: int,
-) -> tuple[list[str], NDArray[np.float64], NDArray[np.int64]]:
-    """Names of the rows, the block with the file's columns as rows (columns, rows), and lines of the rows."""
+) -> tuple[dict[int, list[str]], NDArray[np.float64], NDArray[np.int64]]:
+    """Columns of text by place, the block with the file's columns as rows (columns, rows), and lines of the rows."""
     kinds: list[pa.DataType] = [pa.float64()] * len(header)
     for at in labels:
         kinds[at] = pa.large_string()
-    rows: list[str] = []
+    texts: dict[int, list[str]] = {at: [] for at in labels}
+    rows = texts[0]
     block = np.empty((len(values), body.count(b"\n") + 1))
     for piece in read_pieces(
-        body, kinds, delimiter=delimiter, wanted=(0, *values), missing=missing, file=file, skipped=skipped, quotes=True
+        body,
+        kinds,
+        delimiter=delimiter,
+        wanted=(*labels, *values),
+        missing=missing,
+        file=file,
+        skipped=skipped,
+        quotes=True,
     ):
         start, end = len(rows), len(rows) + piece.num_rows
-        for column, into in zip(piece.columns[1:], block, strict=True):
+        for column, into in zip(piece.columns[len(labels) :], block, strict=True):
             _copy(column, into[start:end])
-        rows += [str(name) for name in piece.column("0").to_pylist()]
-    return rows, block[:, : len(rows)], row_lines(body, skipped, len(rows))
+        for at in labels:
+            texts[at] += [str(name) for name in piece.column(str(at)).to_pylist()]
+    return texts, block[:, : len(rows)], row_lines(body, skipped, len(rows))
 
 
 def _copy(column: pa.ChunkedArray, into: NDArray[np.float64]) -> None:

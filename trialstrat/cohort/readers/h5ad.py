@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trialstrat.cohort.readers.beside import Beside, of_columns
 from trialstrat.cohort.readers.expression import Expression, Kind, checked_expression
 from trialstrat.cohort.readers.table import MOST_CELLS, Payload
 from trialstrat.cohort.rules import RefusedError, finding
@@ -48,12 +49,42 @@ def read_h5ad(payload: Payload, kind: Kind = "other") -> Expression:
                 detail = f"{len(samples)} samples x {len(genes)} genes"
                 raise RefusedError(finding("E-FILE-SIZE", source=payload.name, detail=detail))
             values = _matrix(file["X"], (len(samples), len(genes)))
+            beside = _beside(file, len(samples))
     except (OSError, KeyError, ValueError, RuntimeError, TypeError, IndexError) as fault:
         raise RefusedError(finding("E-FILE-DAMAGED", source=payload.name, detail=str(fault)[:80])) from None
     if values.shape != (len(samples), len(genes)):
         detail = f"X is {values.shape[0]} x {values.shape[1]}, obs and var are {len(samples)} and {len(genes)}"
         raise RefusedError(finding("E-FILE-DAMAGED", source=payload.name, detail=detail))
-    return checked_expression(values, samples, genes, payload, kind=kind, format_="AnnData")
+    return checked_expression(values, samples, genes, payload, kind=kind, format_="AnnData", beside=beside)
+
+
+def _beside(file: Any, samples: int) -> Beside:
+    """Texts about the samples (``obs``) and about the whole (``uns``)."""
+    columns = {str(name): cells for name in file["obs"] if (cells := _texts(file["obs"][name])) is not None}
+    columns = {name: cells for name, cells in columns.items() if len(cells) == samples}
+    said = [_texts(file["uns"][name]) for name in file.get("uns", ())]
+    frame, lines = of_columns(columns, np.arange(1, samples + 1, dtype=np.int64))
+    return Beside(
+        comments=tuple(enumerate((text for cells in said for text in cells or ()), start=1)),
+        frame=frame,
+        lines=lines,
+        id_column=str(file["obs"].attrs.get("_index", "_index")),
+    )
+
+
+def _texts(node: Any) -> list[str] | None:
+    """The texts of a data set, one for each sample of a categorical; None for anything deeper."""
+    import h5py
+
+    if isinstance(node, h5py.Group):
+        if not {"categories", "codes"} <= set(node):
+            return None
+        names = _texts(node["categories"]) or []
+        return ["" if code < 0 else names[code] for code in node["codes"][()]]
+    cells = np.atleast_1d(node[()])
+    if cells.ndim != 1 or cells.dtype.names is not None:
+        return None
+    return [cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell) for cell in cells]
 
 
 def _names(group: Any) -> list[str]:

@@ -12,7 +12,7 @@ Mayakonda A, et al. Maftools: efficient and comprehensive analysis of somatic va
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ from trialstrat.cohort.readers.arrow_text import (
     read_typed,
     row_lines,
 )
+from trialstrat.cohort.readers.beside import Beside, comments_of, mail_lines, sampled
 from trialstrat.cohort.readers.table import Payload, RawTable, checked_names, text_frame
 from trialstrat.cohort.rules import RefusedError, finding, rows_finding
 from trialstrat.errors import InvalidInputError
@@ -82,6 +83,7 @@ class Variants:
     file: str
     sha256: str
     findings: tuple[Finding, ...] = ()
+    beside: Beside = field(default_factory=Beside)
 
     @property
     def rows(self) -> int:
@@ -162,7 +164,23 @@ def read_variants(payload: Payload) -> Variants:
     notes = [finding("I-FILE-FORMAT", source=file, detail="MAF; one row per variant and sample")]
     if "status" not in columns:
         notes.append(finding("W-VARIANT-STATUS", source=file))
-    return Variants(columns=columns, vaf=vaf, lines=lines, file=file, sha256=payload.sha256, findings=tuple(notes))
+    frame, looked_at = sampled(body, header, skipped)
+    return Variants(
+        columns=columns,
+        vaf=vaf,
+        lines=lines,
+        file=file,
+        sha256=payload.sha256,
+        findings=tuple(notes),
+        beside=Beside(
+            comments=comments_of(payload.data)[:skipped],
+            frame=frame,
+            lines=looked_at,
+            id_column=header[at["sample"]].strip(),
+            mails=tuple(line + skipped for line in mail_lines(body)),
+            names_line=skipped + 1,
+        ),
+    )
 
 
 def _opened(payload: Payload) -> tuple[bytes, int, list[str]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.rules import RefusedError, finding
 from trialstrat.results import Finding
+
+if TYPE_CHECKING:
+    from trialstrat.cohort.readers.beside import Beside
 
 TEXT = pd.StringDtype("pyarrow")
 MOST_COLUMNS = 60_000
@@ -39,7 +42,7 @@ class RawTable:
     ``frame`` has a default index and text columns: the cell as written, ``""`` for an empty field, NA where the
     format itself says missing. ``lines`` (n,) is the line (or record) of each row in the file; ``file`` the name
     shown to people; ``labels`` the column labels that the format carries, ``levels`` the labels of its codes by
-    column.
+    column; ``beside`` the texts of a molecular file that are no cells of the table.
     """
 
     frame: pd.DataFrame
@@ -51,6 +54,7 @@ class RawTable:
     findings: tuple[Finding, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    beside: Beside | None = None
 
 
 def text_frame(names: Sequence[str], columns: Sequence[Any]) -> pd.DataFrame:

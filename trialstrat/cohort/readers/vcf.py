@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.readers.delimited import utf8_bytes
 from trialstrat.cohort.readers.table import Payload, RawTable, text_frame
+from trialstrat.cohort.readers.vcf_beside import vcf_beside
 from trialstrat.cohort.rules import RefusedError, finding
 
 _FIXED = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
@@ -116,6 +117,7 @@ def read_vcf(payload: Payload) -> RawTable:
             ),
         ),
         levels={"sample": dict.fromkeys(header.samples, "")},
+        beside=vcf_beside(payload.data, lines, header.line),
     )
 
 
