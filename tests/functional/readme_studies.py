@@ -46,6 +46,19 @@ def at_time(months: int, column: str, value: float) -> Figure:
     return (f"primary.milestones/{column}/arm=all|time={float(months)}", value, 0.00051)
 
 
+def refitted(term: str, value: float, published: float, tolerance: float = 0.0051) -> tuple[Figure, ...]:
+    """A coefficient of the Mayo model as the README has it from these data, and that of the publication."""
+    place = f"model=mayo|term={term}"
+    return (
+        (f"published.terms/value/{place}", value, tolerance),
+        (f"published.terms/published/{place}", published, tolerance),
+    )
+
+
+def by_cohort(cohort: str, value: float) -> Figure:
+    return (f"published.performance/value/model=loris|group={cohort}|metric=auc", value, 0.0011)
+
+
 def event(column: str, events: str = "1", censored: str = "0") -> tuple[str, str]:
     return (
         f'    event: {{column: "{column}"',
@@ -53,6 +66,7 @@ def event(column: str, events: str = "1", censored: str = "0") -> tuple[str, str
     )
 
 
+IWPC = "iwpc-2009"
 BUDGET = ("seed:", f"seed: 20260101\n{MODELS}\n{SEARCH}")
 MODEL_BUDGET = ("seed:", f"seed: 20260101\n{MODELS}")
 
@@ -226,6 +240,52 @@ STUDIES: tuple[Study, ...] = (
         ),
     ),
     Study(
+        "iwpc-algorithms",
+        ("iwpc_warfarin/iwpc_warfarin.csv.gz",),
+        (
+            ("    kind: FILL", "    kind: continuous"),
+            ("    value: FILL", "    value: Therapeutic Dose of Warfarin\n    missing_outcome: drop"),
+            ("  endpoint: primary", "  endpoint: primary\n  summary: mean_difference"),
+            ('  - {column: "Therapeutic Dose', ""),
+            ("seed:", f"seed: 20260101\npublished_models: [{IWPC}-pharmacogenetic.yaml, {IWPC}-clinical.yaml]"),
+        ),
+        5528,
+        None,
+        (
+            # the README's ranges: 8.4 to 8.7 mg, and 0.47 to 0.50 on the scale that the algorithm predicts
+            ("published.iwpc-pharmacogenetic.mae", 8.55, 0.15),
+            ("published.iwpc-pharmacogenetic.r2_root", 0.485, 0.015),
+            # NEJM 2009, validation: 0.43 on the scale of the dose
+            ("published.iwpc-pharmacogenetic.r2", 0.43, 0.0051),
+            ("published.iwpc-pharmacogenetic.within", 0.452, 0.0006),
+            ("published.iwpc-clinical.mae", 9.98, 0.0051),
+            ("published.iwpc-clinical.within", 0.393, 0.0006),
+        ),
+    ),
+    Study(
+        "loris-response",
+        ("loris_icb/loris_all_cohorts.csv",),
+        (
+            (
+                "  - name: pfs",
+                ("  - {name: response, label: Response, kind: binary, value: Response, positive: [1],\n"
+                "     negative_values: [0], missing_outcome: drop}\n  - name: pfs"),
+            ),
+            # one cohort has days under the name of months; neither endpoint is analysed
+            ('    time: "PFS_Months"', '    time: "PFS_Months"\n    maximum: 9999'),
+            ('    time: "OS_Months"', '    time: "OS_Months"\n    maximum: 9999'),
+            ("  endpoint: os", "  endpoint: response\n  summary: odds_ratio"),
+            ("seed:", "seed: 20260101\npublished_models: [loris-2024.yaml]\nmodels: {group_by: cohort}"),
+        ),
+        2881,
+        825,
+        (
+            by_cohort("Chowell_test", 0.754),
+            by_cohort("MSK1", 0.699),
+            by_cohort("Ravi_NSCLC", 0.725),
+        ),
+    ),
+    Study(
         "metabric",
         ("metabric/metabric_clinical.csv",),
         (
@@ -322,6 +382,29 @@ STUDIES: tuple[Study, ...] = (
         312,
         125,
         hazard_ratio("placebo_vs_dpca", 0.94, 0.67, 1.34, 0.006),
+    ),
+    Study(
+        "pbc-mayo",  # everybody, also those who were not randomised
+        ("pbc/pbc.csv",),
+        (
+            event("status", "2", "0, 1"),
+            ("arms:", ""),
+            ('  column: "trt"', ""),
+            ("  allocation:", ""),
+            ("  confounders:", ""),
+            ("  missing: drop", ""),
+            ("  levels: [", ""),
+            ("seed:", f"seed: 20260101\n{MODELS}\npublished_models: [mayo-1989.yaml]"),
+        ),
+        418,
+        161,
+        (
+            *refitted("log(bili)", 0.86, 0.87),
+            *refitted("log(albumin)", -2.51, -2.53),
+            *refitted("log(protime)", 2.39, 2.38),
+            *refitted("age", 0.040, 0.039, 0.00051),
+            *refitted("edema", 0.90, 0.86),
+        ),
     ),
     Study(
         "prca",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def test_published_figures_from_a_proposed_protocol(study: Study, tmp_path: Path
     protocol = tmp_path / f"{study.name}.yaml"
     code, output = invoke("init", *paths, "--out", protocol)
     assert code == 0, output
+    for model in (Path(__file__).resolve().parents[2] / "protocols" / "published").glob("*.yaml"):
+        shutil.copy(model, tmp_path)
     text, count = edited(protocol.read_text(encoding="utf-8"), study)
     record_property("edited_lines", count)
     assert count <= MOST_EDITED

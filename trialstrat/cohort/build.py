@@ -26,6 +26,7 @@ from trialstrat.cohort.markers import Markers, read_markers
 from trialstrat.cohort.needed import endpoint_columns, presence_findings, role_columns
 from trialstrat.cohort.outcomes import CNSR, OutcomeRead, read_outcome
 from trialstrat.cohort.patients import read_patients
+from trialstrat.cohort.published import published_terms
 from trialstrat.cohort.records import read_records
 from trialstrat.cohort.rivals import with_rivals
 from trialstrat.cohort.rules import errors, raise_for, summarised
@@ -59,6 +60,7 @@ class _Typed:
     batch: NDArray[np.object_] | None
     frame: pd.DataFrame
     markers: Markers
+    published: dict[str, NDArray[np.float64]]
     findings: tuple[Finding, ...]
 
 
@@ -148,7 +150,8 @@ def _type(protocol: Protocol, joined: Joined) -> _Typed:
         columns[variable.column], variable_findings = read_variable(variable, joined)
         findings += variable_findings
     markers, marker_findings = _markers(protocol, joined)
-    findings += marker_findings
+    published, term_findings = published_terms(protocol, joined)
+    findings += [*marker_findings, *term_findings]
     cluster, alone = _labels(joined, protocol.analysis.cluster, "E-CLUSTER-MISSING")
     groups, found = _labels(joined, protocol.models.group_by, "E-GROUP-MISSING")
     if groups is None:
@@ -167,6 +170,7 @@ def _type(protocol: Protocol, joined: Joined) -> _Typed:
         batch=batch,
         frame=pd.DataFrame(columns, index=joined.frame.index),
         markers=markers,
+        published=published,
         findings=tuple(findings),
     )
 
@@ -253,6 +257,7 @@ def _select(
             for name, parts in derived.learned.items()
             if name in frame.columns
         },
+        published={name: terms[keep] for name, terms in typed.published.items()},
         everyone=_everyone(protocol, joined, replace(typed, frame=derived.among(typed.frame, usable)), tables, usable),
     )
     return cohort, findings

@@ -46,6 +46,7 @@ class Cohort:
     of declared batches, ``cluster`` (n,) those of what rows belong to when they are not independent, ``groups`` (n,)
     what is never split between folds (the clusters, where no groups are declared),
     ``signatures`` the gene values (n, genes) of features that are learned on training rows.
+    ``published`` are the terms (n, k) of published models by their name.
     Columns that carry nothing are absent from ``frame`` and from ``protocol``.
     """
 
@@ -65,6 +66,7 @@ class Cohort:
     derived: Table | None = None
     batch: NDArray[np.object_] | None = None
     signatures: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    published: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     everyone: Everyone | None = None
 
     @property

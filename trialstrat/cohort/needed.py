@@ -6,6 +6,7 @@ from trialstrat.cohort.columns import column, numbers
 from trialstrat.cohort.integrate import Joined
 from trialstrat.cohort.outcomes import CNSR
 from trialstrat.cohort.prepare import missing_column
+from trialstrat.cohort.published import published_columns
 from trialstrat.protocol.features_model import InstabilityFeature, MeasurementFeature
 from trialstrat.protocol.language.names import kinds_asked, long_tables, patient_columns
 from trialstrat.protocol.model import Endpoint, Protocol
@@ -41,8 +42,8 @@ def criteria_columns(protocol: Protocol) -> list[str]:
 
 
 def declared_columns(protocol: Protocol) -> list[str]:
-    """Every column that the protocol names, once: those with a role, then those that only criteria use."""
-    return list(dict.fromkeys([*role_columns(protocol), *criteria_columns(protocol)]))
+    """Every column that the protocol names, once: with a role, of criteria, of published models."""
+    return list(dict.fromkeys([*role_columns(protocol), *criteria_columns(protocol), *published_columns(protocol)]))
 
 
 def columns_needed(protocol: Protocol) -> set[str]:

@@ -18,6 +18,7 @@ from trialstrat.criteria.enrichment import enrich
 from trialstrat.criteria.frozen import HEAD, FoundRule, freeze, to_mapping
 from trialstrat.criteria.search_study import Written
 from trialstrat.disclosure import protect_together
+from trialstrat.models.published import published_study
 from trialstrat.models.study import ModelStudy, run_models
 from trialstrat.pipeline.criteria import criteria_stages
 from trialstrat.pipeline.found_rules import prognostic_rule
@@ -153,6 +154,8 @@ def _analyse(
     results.append(primary_analysis(cohort))
     prognosis = prognostic_study(cohort)
     results += [] if prognosis is None else [prognosis]
+    published = published_study(cohort)
+    results += [] if published is None else [published]
     study = run_models(
         cohort,
         seeds=seeds["models"],

@@ -15,6 +15,7 @@ from trialstrat.errors import ProtocolError
 from trialstrat.protocol.base import Declared
 from trialstrat.protocol.language.criterion import CriteriaSet
 from trialstrat.protocol.model import Protocol
+from trialstrat.protocol.published_model import PublishedModel
 from trialstrat.protocol.tree import MAXIMUM_BYTES, Tree, parse
 
 Model = TypeVar("Model", bound=Declared)
@@ -67,7 +68,8 @@ def load_protocol(path: str | Path) -> LoadedProtocol:
     Returns
     -------
     LoadedProtocol
-        The protocol, its path, the sha256 of its bytes and the lines of its entries.
+        The protocol, its path, the sha256 of its bytes (followed by those of published models in files of their own)
+        and the lines of its entries.
 
     Raises
     ------
@@ -79,8 +81,29 @@ def load_protocol(path: str | Path) -> LoadedProtocol:
     tree = parse(_decode(data, path.name), path.name)
     if not isinstance(tree.value, dict):
         raise ProtocolError(f"{path.name}:1: a protocol is a mapping of key: value lines. Nothing written.")
+    digest = hashlib.sha256(data)
+    for payload in _with_published(tree, path):
+        digest.update(payload)
     protocol = _validate(Protocol, tree, path.name)
-    return LoadedProtocol(protocol=protocol, path=path, sha256=hashlib.sha256(data).hexdigest(), lines=_dotted(tree))
+    return LoadedProtocol(protocol=protocol, path=path, sha256=digest.hexdigest(), lines=_dotted(tree))
+
+
+def _with_published(tree: Tree, path: Path) -> list[bytes]:
+    """Put the models of files that ``published_models:`` names in place of their names; the bytes of these files."""
+    declared = tree.value.get("published_models")
+    if not isinstance(declared, list | tuple):
+        return []
+    models, read = [], []
+    for entry in declared:
+        if isinstance(entry, str):
+            payload = _read_bytes(path.parent / entry)
+            own = parse(_decode(payload, entry), entry)
+            _validate(PublishedModel, own, entry)
+            read.append(payload)
+            entry = own.value
+        models.append(entry)
+    tree.value = {**tree.value, "published_models": type(declared)(models)}
+    return read
 
 
 def load_criteria(path: Path) -> tuple[CriteriaSet, dict[str, int]]:

@@ -14,6 +14,7 @@ from trialstrat.protocol.language.model import Condition
 from trialstrat.protocol.language.schema import Molecular
 from trialstrat.protocol.missing_model import MissingData
 from trialstrat.protocol.privacy_model import Privacy
+from trialstrat.protocol.published_model import PublishedModel
 from trialstrat.protocol.source_model import Source
 
 VariableKind = Literal["continuous", "categorical", "ordinal"]
@@ -349,6 +350,9 @@ class Protocol(Declared):
     covariates: tuple[Variable, ...] = ()
     biomarkers: tuple[Biomarker, ...] = ()
     marker_blocks: tuple[MarkerBlock, ...] = ()
+    published_models: tuple[PublishedModel | str, ...] = Field(
+        default=(), description="Models of others: as they stand, or files with one each, beside the protocol."
+    )
     missing_data: MissingData = MissingData()
     models: Models = Models()
     risk_groups: RiskGroups = RiskGroups()
@@ -367,6 +371,11 @@ class Protocol(Declared):
         return next(entry for entry in self.endpoints if entry.name == self.estimand.endpoint)
 
     @property
+    def published(self) -> tuple[PublishedModel, ...]:
+        """The published models; files were read with the protocol."""
+        return tuple(entry for entry in self.published_models if isinstance(entry, PublishedModel))
+
+    @property
     def variables(self) -> tuple[Variable, ...]:
         """Covariates and single biomarkers, in declared order."""
         return (*self.covariates, *self.biomarkers)
@@ -382,6 +391,7 @@ class Protocol(Declared):
             ("eligibility id", [entry.id for entry in self.eligibility]),
             ("variable", [entry.column for entry in self.variables]),
             ("feature", [entry.name for entry in self.features]),
+            ("published model", [entry.name for entry in self.published]),
         ):
             twice = sorted({entry for entry in entries if entries.count(entry) > 1})
             if twice:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from trialstrat.cohort.language.states import MET, conjunction, evaluate_condition
 from trialstrat.cohort.shown import ShownOutcome
 from trialstrat.protocol.model import Condition
 from trialstrat.results import Cell, Column, Estimate, StageResult, Table
+from trialstrat.stats.prediction_error import proportion
 from trialstrat.subgroups.effect import outcome_effect
 from trialstrat.subgroups.rule_effects import KINDS, SETS
 from trialstrat.subgroups.rule_search import RuleFound, RuleOptions, SearchInput, estimate_rule, find_best
@@ -184,15 +184,6 @@ def summarise(records: Sequence[Mapping[str, Any]], names: Sequence[str], *, rat
         tables=(_worlds_table(worlds), _effects_table(effects, ratio=ratio)),
         facts={"scale": "ratio" if ratio else "difference", "overlap": f"{OVERLAP:g}"},
     )
-
-
-def proportion(hits: int, trials: int, level: float) -> tuple[float, float, float]:
-    """A share with Wilson's limits."""
-    z = float(-ndtri((1 - level) / 2))
-    p = hits / trials
-    centre = (p + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z * float(np.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))) / (1 + z * z / trials)
-    return p, max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _mean(records: Sequence[Mapping[str, Any]], key: str) -> float | None:

@@ -15,8 +15,9 @@ from trialstrat.cohort.shown import ShownOutcome
 from trialstrat.disclosure import protect
 from trialstrat.errors import InvalidInputError, NotEstimableError
 from trialstrat.protocol.load import load_protocol
+from trialstrat.stats.prediction_error import proportion
 from trialstrat.subgroups.literals import markers_of
-from trialstrat.subgroups.operating import null_world, proportion, rule_world, simulate_trial, summarise
+from trialstrat.subgroups.operating import null_world, rule_world, simulate_trial, summarise
 from trialstrat.subgroups.rule_search import RuleOptions, SearchInput, find_best, search_rule
 from trialstrat.subgroups.rule_study import rule_study, study_markers
 from trialstrat.subgroups.rule_worlds import outcome_model

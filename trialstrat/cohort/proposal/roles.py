@@ -20,13 +20,10 @@ _ARM_NAMES = (
     "trt01p", "trt01a", "actarm", "arm", "arms", "rx", "tx", "trt", "treat", "treatment", "horth", "hormon",
     "randomised", "randomized", "therapy", "group", "dose", "drug",
 )  # fmt: skip
+#: Names of arms that are names of much else too: not an arm where some patients have none.
+_ARM_PERHAPS = {"group", "dose", "drug", "therapy"}
 #: Other names of the arm where one was found.
-_ARM_TWINS = {*_ARM_NAMES, "trtp", "trta", "trt02p", "trt02a", "armcd", "actarmcd"} - {
-    "group",
-    "dose",
-    "drug",
-    "therapy",
-}
+_ARM_TWINS = {*_ARM_NAMES, "trtp", "trta", "trt02p", "trt02a", "armcd", "actarmcd"} - _ARM_PERHAPS
 _SITE = re.compile(r"(site|invest|invid|centre|center|country)\w*", re.IGNORECASE)
 _CONTROL = re.compile(r"^(placebo|control|ctrl|no|none|obs\w*|standard\w*|soc|0|0\.0|false|p)$", re.IGNORECASE)
 _MOST_ARMS = 6
@@ -74,7 +71,8 @@ def arm_column(columns: Sequence[Facts]) -> ArmGuess | None:
     found: list[tuple[int, Facts]] = []
     for facts in columns:
         name = re.sub(r"[^a-z0-9]", "", facts.name.lower())
-        if name in _ARM_NAMES and 2 <= len(facts.levels) <= _MOST_ARMS:
+        sure = name not in _ARM_PERHAPS or not facts.missing.any()
+        if name in _ARM_NAMES and sure and 2 <= len(facts.levels) <= _MOST_ARMS:
             found.append((_ARM_NAMES.index(name), facts))
     if not found:
         return None
