@@ -145,9 +145,9 @@ def world(
     naive = float(rule_differences(sums(trial, rules.base, label), rules, np.array([found.rule]))[0][0])
     drift = size * naive * np.where(inside, 1.0 - own, -own)
     made = labels(trial, rng, count)
-    value, top, at, data = all_evidence(trial, rules, scores, found.prior, made, found.direction, drift)
+    value, of_rules, data = all_evidence(trial, rules, scores, found.prior, made, found.direction, drift)
     statistic = together(found.names, value)
-    best = chosen_rules(top, at)[1]
+    best = chosen_rules(of_rules)
     truth = _truths(rules, weight, drift)[best]
     difference, variance = rule_differences(data, rules, best)
     error = np.sign(difference) * (difference - truth) / np.sqrt(np.maximum(variance, 1e-12))

@@ -13,7 +13,7 @@ from trialstrat.subgroups.conjunctions import Conjunctions
 Floats = NDArray[np.float64]
 
 #: How much more often a marker that is prognostic beyond doubt is expected to change the effect of treatment.
-PROGNOSTIC = 5.0
+PROGNOSTIC = 10.0
 #: And one value alone against all others at an end of a marker, as "not detected", against its other cuts.
 ALONE = 3.0
 #: A marker with so few cuts has none that is special.

@@ -28,7 +28,7 @@ SHARES: Mapping[str, float] = {"one_condition": 0.6, "two_conditions": 0.2, "thr
 COMPONENTS = {1: "one_condition", 2: "two_conditions", 3: "three_conditions"}
 #: Standard deviation of differences of effects where there are any, in log ratios: inside against outside a rule, and
 #: per standard deviation of a marker.
-SIZE, SLOPE = 1.0, 0.3
+SIZE, SLOPE = 0.7, 0.3
 #: Factor on the permutation p. Residuals are exchangeable between arms exactly only where treatment does nothing at
 #: all: with an average effect the arms differ in number of events, and so in the tails of sums. The factor also leaves
 #: room for the simulation error of whoever checks the promised 5%.
@@ -133,10 +133,22 @@ def sums(trial: Trial, base: Float32, label: Floats, drift: Floats | None = None
     return Sums(tm=total(base, flag * m), m=total(base, m), tl=total(base, flag * ls), ls=total(base, ls))
 
 
-def evidence(
-    trial: Trial, found: Sums, rules: Conjunctions, prior: Prior, direction: int
-) -> tuple[Floats, Floats, Ints]:
-    """Per number of conditions (rows 0, 1, ...) and labelling: evidence, that of the best rule, and which it is.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """Evidence of b labellings: ``total`` (depths, b), by number of conditions; the rest by set of markers (sets, b).
+
+    ``sets`` is that of the rules over one set of markers together, ``at`` the best rule of each set, ``depth`` (sets,)
+    its number of conditions.
+    """
+
+    total: Floats
+    sets: Floats
+    at: Ints
+    depth: Ints
+
+
+def evidence(trial: Trial, found: Sums, rules: Conjunctions, prior: Prior, direction: int) -> Evidence:
+    """Evidence for a difference of effects, of every labelling.
 
     Evidence is the log of the mean Bayes factor of a difference of effects over the rules, weighted by the prior: the
     test with the largest average power over rules and sizes, where the largest statistic looks at a single rule.
@@ -145,13 +157,15 @@ def evidence(
     ----------
     Andrews & Ploberger (1994), Econometrica 62:1383. Wakefield (2009), Genet Epidemiol 33:79.
     """
-    depths = int(rules.depth.max())
+    number, depth = rules.marker_sets()
     # of a single split only one side is listed: either sign stands for one of its sides
     way = np.where(rules.depth == 1, 0, direction)
-    return rule_evidence(
-        found.tm, found.m, found.tl, found.ls, rules.terms, rules.signs, rules.width, rules.depth - 1, way,
-        prior.rules, depths, SIZE * trial.unit, trial.counts,
+    value, at = rule_evidence(
+        found.tm, found.m, found.tl, found.ls, rules.terms, rules.signs, rules.width, number, way, prior.rules,
+        len(depth), SIZE * trial.unit, trial.counts,
     )  # fmt: skip
+    total = np.vstack([logsumexp(value[depth == d], axis=0) for d in range(1, int(depth.max()) + 1)])
+    return Evidence(total=total, sets=value, at=at, depth=depth)
 
 
 def rule_differences(found: Sums, rules: Conjunctions, chosen: Ints) -> tuple[Floats, Floats]:
@@ -199,13 +213,14 @@ def all_evidence(
     label: Floats,
     direction: int,
     drift: Floats | None = None,
-) -> tuple[Floats, Floats, Ints, Sums]:
-    """Evidence of every component (components, b), that of the best rules (depths, b), which they are, and the sums."""
+) -> tuple[Floats, Evidence, Sums]:
+    """Evidence of every component (components, b), that of the rules, and the sums."""
     found = sums(trial, rules.base, label, drift)
-    value, top, at = evidence(trial, found, rules, prior, direction)
+    of_rules = evidence(trial, found, rules, prior, direction)
+    value = of_rules.total
     if scores.shape[1]:
         value = np.vstack([value, continuous_evidence(trial, scores, prior, label, drift)])
-    return value, top, at, found
+    return value, of_rules, found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -220,7 +235,6 @@ class Search:
         it must reach
     p, component_p : permutation p of the statistic (times :data:`SAFETY`), and (k,) of each component
     depth, rule, z : the best rule, and its standardised difference of effects
-    best : (depths,) best rule of each number of conditions
     """
 
     names: tuple[str, ...]
@@ -235,7 +249,6 @@ class Search:
     depth: int
     rule: int
     z: float
-    best: Ints
     alpha: float
     direction: int
 
@@ -264,10 +277,14 @@ def together(names: tuple[str, ...], value: Floats) -> Floats:
     return np.asarray(logsumexp(value + np.log(share / share.sum())[:, None], axis=0))
 
 
-def chosen_rules(top: Floats, at: Ints) -> tuple[Ints, Ints]:
-    """Number of conditions less one (b,) and best rule (b,); each further condition is half as likely beforehand."""
-    depth = (top - np.log(2.0) * np.arange(len(top))[:, None]).argmax(axis=0)
-    return depth, at[depth, np.arange(top.shape[1])]
+def chosen_rules(found: Evidence) -> Ints:
+    """The best rule (b,): the likeliest of the likeliest set of markers.
+
+    The rules over the same markers differ in their cuts and say nearly the same: which markers it is, they say
+    together. Each further condition is half as likely beforehand.
+    """
+    likely = (found.sets - np.log(2.0) * (found.depth[:, None] - 1)).argmax(axis=0)
+    return found.at[likely, np.arange(found.at.shape[1])]
 
 
 def search(
@@ -286,7 +303,7 @@ def search(
     Components: the evidence for a difference of effects inside and outside a rule, over all rules of one, two (and
     three) conditions, and that for an interaction of treatment with the value of a marker. Their weighted mean is
     referred to its own permutation distribution, that of the whole search. The best rule is the one with the largest
-    prior weight times Bayes factor.
+    prior weight times Bayes factor, over the markers for which all rules together have the most.
 
     Parameters
     ----------
@@ -301,8 +318,8 @@ def search(
     Therneau, Grambsch & Fleming (1990), Biometrika 77:147.
     """
     label = trial.treated[:, None].astype(np.float64)
-    value, top, at, own = all_evidence(trial, rules, scores, prior, label, direction)
-    names = [COMPONENTS[d] for d in range(1, len(top) + 1)]
+    value, of_rules, own = all_evidence(trial, rules, scores, prior, label, direction)
+    names = [COMPONENTS[d] for d in range(1, len(of_rules.total) + 1)]
     if scores.shape[1]:
         names.append("continuous")
     null = np.empty((len(names), permutations))
@@ -311,12 +328,12 @@ def search(
         null[:, start : start + label.shape[1]] = all_evidence(trial, rules, scores, prior, label, direction)[0]
     joint = together(tuple(names), null)
     mine = float(together(tuple(names), value)[0])
-    depth, best = chosen_rules(top, at)
+    best = chosen_rules(of_rules)
     difference, variance = rule_differences(own, rules, best)
     return Search(
         names=tuple(names), prior=prior, observed=value[:, 0], null=null, critical=_critical(joint, alpha),
         statistic=mine, p=min(1.0, SAFETY * float((1 + (joint >= mine).sum()) / (permutations + 1))), joint=joint,
-        component_p=(1 + (null >= value).sum(axis=1)) / (permutations + 1), depth=int(depth[0]) + 1, rule=int(best[0]),
-        z=float(difference[0] / np.sqrt(variance[0])) if variance[0] > 0 else 0.0, best=at[:, 0], alpha=alpha,
+        component_p=(1 + (null >= value).sum(axis=1)) / (permutations + 1), depth=int(rules.depth[best[0]]),
+        rule=int(best[0]), z=float(difference[0] / np.sqrt(variance[0])) if variance[0] > 0 else 0.0, alpha=alpha,
         direction=direction,
     )  # fmt: skip

@@ -56,8 +56,7 @@ def stability(
     (consistency over random splits).
     """
     drawn = rng.multinomial(trial.n, np.full(trial.n, 1.0 / trial.n), size=resamples).T.astype(np.float64)
-    _, top, at = evidence(trial, _counted(trial, rules, drawn), rules, found.prior, found.direction)
-    chosen = chosen_rules(top, at)[1]
+    chosen = chosen_rules(evidence(trial, _counted(trial, rules, drawn), rules, found.prior, found.direction))
     mine = rules.members(found.rule)
     overlap = np.array([_jaccard(mine, rules.members(int(r)), simple=int(rules.depth[r]) == 1) for r in chosen])
     texts: Counter[str] = Counter()

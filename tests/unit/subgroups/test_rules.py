@@ -23,6 +23,7 @@ from trialstrat.subgroups.rule_prior import PROGNOSTIC, prognostic_prior
 from trialstrat.subgroups.rules import (
     COMPONENTS,
     SIZE,
+    Evidence,
     Trial,
     chosen_rules,
     evidence,
@@ -90,17 +91,35 @@ def test_the_evidence_is_the_one_of_the_definition(counts):
     _, one, rules, _, prior = parts(n=200)
     one = replace(one, counts=counts)
     label = labels(one, np.random.default_rng(2), 3)
-    total, top, at = evidence(one, sums(one, rules.base, label), rules, prior, 0)
+    found = evidence(one, sums(one, rules.base, label), rules, prior, 0)
+    number, depth = rules.marker_sets()
+    assert found.depth.tolist() == depth.tolist() == [len(of) for of in markers_used(rules, number)]
     for column in range(3):
-        for depth in (1, 2):
-            listed = np.flatnonzero(rules.depth == depth)
-            parts_of = np.array([statistic(one, rules.members(r), label[:, column]) for r in listed])
-            z, variance = np.sqrt(parts_of[:, 0]), parts_of[:, 1]
-            seen = norm.logpdf(z * np.sqrt(variance), 0, np.sqrt(variance + SIZE**2))
-            values = prior.rules[listed] + seen - norm.logpdf(z * np.sqrt(variance), 0, np.sqrt(variance))
-            assert total[depth - 1, column] == pytest.approx(logsumexp(values), abs=0.01)
-            assert top[depth - 1, column] == pytest.approx(values.max(), abs=0.01)
-            assert values[np.searchsorted(listed, at[depth - 1, column])] == pytest.approx(values.max(), abs=0.01)
+        parts_of = np.array([statistic(one, rules.members(r), label[:, column]) for r in range(rules.size)])
+        z, variance = np.sqrt(parts_of[:, 0]), parts_of[:, 1]
+        seen = norm.logpdf(z * np.sqrt(variance), 0, np.sqrt(variance + SIZE**2))
+        values = prior.rules + seen - norm.logpdf(z * np.sqrt(variance), 0, np.sqrt(variance))
+        for of in (1, 2):
+            assert found.total[of - 1, column] == pytest.approx(logsumexp(values[rules.depth == of]), abs=0.01)
+        for of in range(len(depth)):
+            assert found.sets[of, column] == pytest.approx(logsumexp(values[number == of]), abs=0.01)
+            at = found.at[of, column]
+            assert number[at] == of
+            assert values[at] == pytest.approx(values[number == of].max(), abs=0.01)
+
+
+def markers_used(rules, number: np.ndarray) -> list[set[int]]:
+    """The markers of each set of rules, which all its rules must use."""
+    out: list[set[int]] = []
+    for of in range(number.max() + 1):
+        used = {
+            frozenset(int(rules.splits.marker[s]) for s in rules.members_of[r] if s >= 0)
+            for r in np.flatnonzero(number == of)
+        }
+        assert len(used) == 1
+        out.append(set(used.pop()))
+    assert len({frozenset(one) for one in out}) == len(out)
+    return out
 
 
 def test_a_bayes_factor_is_the_ratio_of_two_normal_densities():
@@ -122,17 +141,18 @@ def test_weights_add_to_one_and_favour_prognostic_markers():
     noise = prognostic_prior(
         rules, np.arange(7), np.random.default_rng(1).permutation(one.residual), np.full(one.n, 0.6), SIZE
     )
-    assert np.median(noise.markers) < 2.5
+    assert np.median(noise.markers) < PROGNOSTIC / 3
 
 
-def test_components_are_weighed_together_and_the_best_rule_is_the_likeliest():
+def test_components_are_weighed_together_and_the_best_rule_is_of_the_likeliest_markers():
     value = np.log([[4.0, 1.0], [2.0, 3.0], [1.0, 1.0]])
     made = together(("one_condition", "two_conditions", "continuous"), value)
     np.testing.assert_allclose(np.exp(made), [(0.6 * 4 + 0.2 * 2 + 0.2) / 1.0, (0.6 + 0.2 * 3 + 0.2) / 1.0])
-    best = np.log([[4.0, 1.0, 1.0], [2.0, 3.0, 1.9]])
-    depth, rule = chosen_rules(best, np.array([[5, 6, 4], [7, 8, 9]]))
-    assert depth.tolist() == [0, 1, 0]
-    assert rule.tolist() == [5, 8, 4]
+    of_sets = Evidence(
+        total=np.zeros((2, 3)), sets=np.log([[4.0, 1.0, 1.0], [0.5, 0.9, 0.9], [2.0, 3.0, 1.9]]),
+        at=np.array([[5, 6, 4], [1, 1, 1], [7, 8, 9]]), depth=np.array([1, 1, 2]),
+    )  # fmt: skip
+    assert chosen_rules(of_sets).tolist() == [5, 8, 4]
     assert list(COMPONENTS) == [1, 2, 3]
 
 
@@ -194,12 +214,14 @@ def test_the_smaller_the_error_rate_the_higher_the_bar():
 
 
 def test_direction_limits_rules_of_two_conditions():
-    _, one, rules, scores, prior = parts("two", 700)
+    _, one, rules, _, prior = parts("two", 700)
     for direction in (-1, 1):
-        found = search(one, rules, scores, prior, rng=np.random.default_rng(1), permutations=100, direction=direction)
         own = sums(one, rules.base, one.treated[:, None].astype(float))
-        value = rule_differences(own, rules, found.best[[1]])[0][0]
-        assert np.sign(value) == direction
+        found = evidence(one, own, rules, prior, direction)
+        best = found.at[found.depth == 2][found.sets[found.depth == 2, 0] > -100, 0]
+        assert len(best) > 15
+        for rule in best:
+            assert np.sign(rule_differences(own, rules, np.array([rule]))[0][0]) == direction
 
 
 def test_null_model_of_times_is_the_cox_model():
