@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import log
 from typing import Any
 
 #: A budget that shows that the models and the search run; their numbers are not looked at here.
@@ -262,6 +263,30 @@ STUDIES: tuple[Study, ...] = (
             ("published.iwpc-clinical.within", 0.393, 0.0006),
         ),
     ),
+    *(
+        Study(
+            f"loris-tmb-{name}",
+            ("loris_icb/loris_all_cohorts.csv",),
+            (
+                # one cohort has days under the name of months; it is not in this analysis
+                ('    time: "PFS_Months"', '    time: "PFS_Months"\n    maximum: 9999'),
+                ('    time: "OS_Months"', '    time: "OS_Months"\n    maximum: 9999'),
+                (
+                    "eligibility: []",
+                    ("eligibility: [{id: I1, kind: inclusion, text: Cohort, when: [{column: cohort, "
+                    f"one_of: [{cohorts}]}}]}}]"),
+                ),
+                ("seed:", f"seed: 20260101\n{MODELS}\npublished_models: [tmb-10.yaml]"),
+            ),
+            patients,
+            events,
+            (("published.terms/value/model=tmb-10|term=TMB >= 10", log(value), 0.0085),),
+        )
+        for name, cohorts, patients, events, value in (
+            ("with-blockade", "Chowell_train, Chowell_test", 1479, 873, 0.59),
+            ("without-blockade", "MSK_nonICB", 841, 293, 1.31),
+        )
+    ),
     Study(
         "loris-response",
         ("loris_icb/loris_all_cohorts.csv",),
@@ -309,7 +334,22 @@ STUDIES: tuple[Study, ...] = (
         ("metabric/metabric_clinical.csv",),
         (("  endpoint: overall-survival", "  endpoint: relapse-free"), MODEL_BUDGET),
         2380,
-        964,  # of the 1,002 relapses in the table 38 have no time
+        964,  # of the 1,002 relapses that the README counts 38 have no time, of relapse or death
+    ),
+    Study(
+        "metabric-relapse-status",
+        ("metabric/metabric_clinical.csv",),
+        (
+            (
+                "  - name: overall-survival",
+                ('  - {name: relapse, label: Relapse, kind: binary, value: Relapse Free Status, positive: ["1:Recurred"], '
+                'negative_values: ["0:Not Recurred"], missing_outcome: drop}\n  - name: overall-survival'),
+            ),
+            ("  endpoint: overall-survival", "  endpoint: relapse\n  summary: odds_ratio"),
+        ),
+        2488,
+        1002,
+        (("primary.risk.all", 1002 / 2488, 0.00001),),
     ),
     Study(
         "metabric-ihc4",
@@ -431,6 +471,33 @@ STUDIES: tuple[Study, ...] = (
             subgroup("type", "juvenile", 0.66),
             ("forest.rows/interaction_p/variable=type|level=adult", 0.005, 0.0005),
         ),
+    ),
+    *(
+        Study(
+            f"scanb-{gene}",
+            ("scanb_400",),
+            (
+                (
+                    "  - name: overall-survival",
+                    (f"  - {{name: status, label: {status}, kind: binary, value: {status}, positive: [1], "
+                    "negative_values: [0], missing_outcome: drop}\n  - name: overall-survival"),
+                ),
+                ("  endpoint: overall-survival", "  endpoint: status\n  summary: odds_ratio"),
+                (f'  - {{column: "{status}"', ""),
+                (
+                    "seed:",
+                    (f"seed: 20260101\npublished_models: [{{name: {gene}, reference: README, predicts: log_odds,\n"
+                    f"  terms: [{{column: {gene}, coefficient: 1.0}}]}}]"),
+                ),
+            ),
+            patients,
+            None,
+            ((f"published.{gene}.auc", value, 0.00051),),
+        )
+        for gene, status, patients, value in (
+            ("ESR1", "er_status", 400, 0.976),
+            ("ERBB2", "her2_status", 385, 0.908),
+        )
     ),
     Study(
         "scanb",
