@@ -342,7 +342,8 @@ STUDIES: tuple[Study, ...] = (
         (
             (
                 "  - name: overall-survival",
-                ('  - {name: relapse, label: Relapse, kind: binary, value: Relapse Free Status, positive: ["1:Recurred"], '
+                ('  - {name: relapse, label: Relapse, kind: binary, value: Relapse Free Status, '
+                'positive: ["1:Recurred"], '
                 'negative_values: ["0:Not Recurred"], missing_outcome: drop}\n  - name: overall-survival'),
             ),
             ("  endpoint: overall-survival", "  endpoint: relapse\n  summary: odds_ratio"),
