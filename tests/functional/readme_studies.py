@@ -47,6 +47,14 @@ def at_time(months: int, column: str, value: float) -> Figure:
     return (f"primary.milestones/{column}/arm=all|time={float(months)}", value, 0.00051)
 
 
+def in_arm(arm: str, patients: int, events: int) -> tuple[Figure, ...]:
+    return ((f"primary.km.median.{arm}:n", patients, 0), (f"primary.km.median.{arm}:events", events, 0))
+
+
+def altered(gene: str, patients: int) -> Figure:
+    return (f"cohort.features/altered/feature={gene}", patients, 0)
+
+
 def refitted(term: str, value: float, published: float, tolerance: float = 0.0051) -> tuple[Figure, ...]:
     """A coefficient of the Mayo model as the README has it from these data, and that of the publication."""
     place = f"model=mayo|term={term}"
@@ -130,6 +138,31 @@ STUDIES: tuple[Study, ...] = (
         ),
     ),
     Study(
+        "aspirin-advanced",
+        ("aspirin_polyp/aspirin.csv",),
+        (
+            ("    kind: FILL", "    kind: binary"),
+            (
+                "    value: FILL",
+                "    value: AL\n    positive: [1]\n    negative_values: [0]\n    missing_outcome: drop",
+            ),
+            (OBSERVATIONAL, RANDOMISED),
+            ("  endpoint: primary", "  endpoint: primary\n  summary: risk_difference"),
+            ('  - {column: "AD"', ""),
+            ('  - {column: "AL"', ""),
+        ),
+        1084,
+        None,
+        (
+            ("primary.risk.arm0", 0.124, 0.0006),
+            ("primary.risk.arm1", 0.077, 0.0006),
+            ("primary.risk.arm2", 0.107, 0.0006),
+            ("primary.risk.arm0:n", 363, 0),
+            ("primary.risk.arm1:n", 366, 0),
+            ("primary.risk.arm2:n", 355, 0),
+        ),
+    ),
+    Study(
         "breast-taxane",
         ("breast_taxane_expr/breast.csv.gz",),
         (
@@ -151,7 +184,12 @@ STUDIES: tuple[Study, ...] = (
         ((OBSERVATIONAL, RANDOMISED), BUDGET),
         128,
         44,
-        hazard_ratio("arm1_vs_arm0", 0.33, 0.17, 0.65, 0.006),
+        (
+            *hazard_ratio("arm1_vs_arm0", 0.33, 0.17, 0.65, 0.006),
+            *in_arm("arm0", 65, 30),
+            *in_arm("arm1", 63, 14),
+            ("cohort.sources/rows/source=cgd", 203, 0),
+        ),
     ),
     Study(
         "colon",
@@ -203,7 +241,14 @@ STUDIES: tuple[Study, ...] = (
         254,
         152,
         # the published ratios come from one model of all three arms
-        (("primary.cox.hazard_ratio.arm2_vs_arm0", 4.1, 0.051), ("primary.cox.hazard_ratio.arm1_vs_arm0", 5.0, 0.1)),
+        (
+            ("primary.cox.hazard_ratio.arm2_vs_arm0", 4.1, 0.051),
+            ("primary.cox.hazard_ratio.arm1_vs_arm0", 5.0, 0.1),
+            ("primary.logrank.p.all", 8e-14, 0.5e-14),
+            ("primary.km.median.arm0:events", 29, 0),
+            ("primary.km.median.arm2:events", 62, 0),
+            ("primary.km.median.arm1:events", 61, 0),
+        ),
     ),
     Study("study-es-0", ("cbioportal_study_es_0",), (MODEL_BUDGET,), 808, 87),
     Study(
@@ -217,6 +262,22 @@ STUDIES: tuple[Study, ...] = (
             factor("DNMT3A", "altered", 1.28, 0.0051, "lower"),
             factor("DNMT3A", "altered", 2.86, 0.011, "upper"),
         ),
+    ),
+    Study(
+        "laml-genes",  # all 200, also those without follow-up
+        ("tcga_laml_maf",),
+        (
+            (
+                "  - name: overall-survival",
+                ("  - {name: died, label: Died, kind: binary, value: Overall_Survival_Status, positive: [1], "
+                "negative_values: [0]}\n  - name: overall-survival"),
+            ),
+            ("  endpoint: overall-survival", "  endpoint: died\n  summary: odds_ratio"),
+            ("    assayed: listed", "    assayed: patients"),
+        ),
+        200,
+        133,
+        (altered("FLT3", 52), altered("DNMT3A", 48), altered("NPM1", 33)),
     ),
     Study(
         "iwpc-warfarin",
@@ -388,6 +449,19 @@ STUDIES: tuple[Study, ...] = (
         ),
     ),
     Study(
+        "mgus2-deaths",
+        ("mgus2_competing/mgus2.csv",),
+        (
+            event("pstat"),
+            ("    unit: FILL", "    unit: months"),
+            ("    unit: FILL", "    unit: months"),
+            ("  endpoint: pstat", "  endpoint: death"),
+            MODEL_BUDGET,
+        ),
+        1384,
+        963,
+    ),
+    Study(
         "myeloma",
         ("myeloma_gse4581/myeloma.csv",),
         (("    unit: FILL", "    unit: months"), MODEL_BUDGET),
@@ -425,6 +499,30 @@ STUDIES: tuple[Study, ...] = (
         hazard_ratio("placebo_vs_dpca", 0.94, 0.67, 1.34, 0.006),
     ),
     Study(
+        "pbc-visits",
+        ("pbc/pbcseq.csv",),
+        (
+            event("status", "2", "0, 1"),
+            (OBSERVATIONAL, RANDOMISED),
+            MODEL_BUDGET,
+        ),
+        312,
+        140,
+        (("cohort.sources/rows/source=pbcseq", 1945, 0),),
+    ),
+    Study(
+        "udca",  # the time to varices, ascites, ... have too few events for an effect
+        ("pbc/udca.csv",),
+        (
+            ("    kind: FILL", "    start: entry.dt\n    end: last.dt\n    unit: days"),
+            ("    value: FILL", "    event: {column: hprogress.dt, style: dated}"),
+            (OBSERVATIONAL, RANDOMISED),
+            ("seed:", f"seed: 20260101\n{MODELS}\nanalysis: {{minimum_events: 5}}\ndisclosure: {{minimum_cell: 5}}"),
+        ),
+        170,
+        None,
+    ),
+    Study(
         "pbc-mayo",  # everybody, also those who were not randomised
         ("pbc/pbc.csv",),
         (
@@ -456,7 +554,13 @@ STUDIES: tuple[Study, ...] = (
         (
             *hazard_ratio("arm1_vs_arm0", 0.84, 0.68, 1.04),
             subgroup("bm", "1", 0.42),
+            ("forest.rows/lower/variable=bm|level=1", 0.25, 0.0051),
+            ("forest.rows/upper/variable=bm|level=1", 0.70, 0.0051),
+            # shown at the first level of the variable
+            ("forest.rows/interaction_p/variable=bm|level=0", 0.0177, 0.0006),
+            subgroup("age_group", "[48,65]", 0.40),
             subgroup("age_group", "(65,75]", 0.81),
+            subgroup("age_group", "(75,89]", 1.32),
         ),
     ),
     Study(

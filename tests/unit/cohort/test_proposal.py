@@ -168,6 +168,15 @@ def test_one_row_of_several_is_selected_and_asked() -> None:
     assert "is that what you want?" in linked.questions[0]
 
 
+def test_the_first_visit_of_many_is_selected() -> None:
+    patients = [name for name in ids() for _ in range(3)]
+    days = [day for at in range(N) for day in (0, 150 + at, 400 + 2 * at)]
+    linked = link_main(seen(id=patients, futime=[9] * 3 * N, day=days, bili=times() * 3), [])
+    assert (linked.id, linked.where, len(linked.frame)) == ("id", {"day": "0"}, N)
+    late = [day + 1 for day in days]
+    assert link_main(seen(id=patients, futime=[9] * 3 * N, day=late, bili=times() * 3), []).id is None
+
+
 def test_treatment_within_patients_is_said() -> None:
     linked = link_main(seen(id=[name for name in ids() for _ in (1, 2)], trt=[0, 1] * N, time=times() + times()), [])
     assert (linked.id, linked.where, linked.repeated) == (None, {}, "id")

@@ -20,6 +20,8 @@ _ID_WORDS = {
 }  # fmt: skip
 _PARTS = {"cohort", "study", "studyid", "site", "center", "centre", "dataset", "batch"}
 _ARMS = {"trt", "treat", "arm", "rx", "tx", "treatment"}
+#: The day of the first visit, as files write it.
+_START = "0"
 #: Share of the main table's patients that another table must hold to be joined.
 _OVERLAP = 0.3
 
@@ -205,13 +207,16 @@ def _one_row(seen: Seen, name: str) -> Linked | None:
         return None
     for other in (str(entry) for entry in frame.columns):
         facts = Facts(frame, other)
-        if other == name or not 2 <= len(facts.levels) <= MOST_LEVELS or facts.missing.any():
+        few = 2 <= len(facts.levels) <= MOST_LEVELS
+        # days of visits are many, but day 0 is one that every patient has
+        first = not few and facts.numeric and facts.counts.get(_START, 0) >= 0.95 * patients
+        if other == name or not (few or first) or facts.missing.any():
             continue
         if pd.DataFrame({"id": ids, "by": facts.text}).duplicated().any():
             continue
         if set(facts.words) & _PARTS:
             return _parts(seen, name, other)
-        level = max(facts.levels, key=lambda value: (facts.counts[value], -facts.levels.index(value)))
+        level = _START if first else max(facts.levels, key=lambda v: (facts.counts[v], -facts.levels.index(v)))
         if facts.counts[level] < 0.95 * patients:
             continue
         if set(facts.words) & _ARMS:
