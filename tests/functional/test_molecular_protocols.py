@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
@@ -16,8 +17,14 @@ from trialstrat.cli import app
 from trialstrat.cohort.build import check, read_cohort
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.derive import derive
+from trialstrat.cohort.events import event_tables
 from trialstrat.cohort.integrate import join
+from trialstrat.cohort.language.evaluate import state_of
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.cohort.sources import SourcesReader
+from trialstrat.protocol.declared_schema import declared_schema
+from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.model import Alteration
 from trialstrat.protocol.lint import lint
 from trialstrat.protocol.load import LoadedProtocol, load_protocol
 from trialstrat.stats.cox import cox
@@ -133,3 +140,27 @@ def test_the_whole_study_runs(name: str, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     page = (out / "report.html").read_text(encoding="utf-8")
     assert ("Derived features" in page) == bool(protocol.protocol.features)
+
+
+@pytest.mark.parametrize(("name", "gene", "feature"), [("laml", "FLT3", "FLT3"), ("study-es-0", "TP53", "tp53")])
+def test_a_criterion_about_a_mutation_is_the_feature_about_it(name: str, gene: str, feature: str) -> None:
+    """Met where the feature says altered, not met where not altered, unknown where nobody looked."""
+    held = loaded(name).protocol
+    criterion = Criterion(id="I1", kind="inclusion", when=(Alteration(event="mutation", gene=gene),))
+    protocol = held.model_copy(
+        update={"eligibility": (criterion,), "molecular": held.molecular.model_copy(update={"mutations": "mutations"})}
+    )
+    reader = SourcesReader(protocol, DATA)
+    molecular = reader.read()
+    joined, _, _, _ = join(reader.prepared, 5)
+    joined, _ = derive(protocol, joined, molecular)
+    schema = declared_schema(protocol)
+    events = event_tables(protocol.eligibility, schema, molecular)
+    assert not [entry for entry in events.findings if entry.severity == "error"]
+    tables = Tables(
+        patients=joined.frame.set_axis(pd.Index(joined.ids, dtype=object), axis=0), long=events.frames, schema=schema
+    )
+    expected = joined.frame[feature].map({"altered": 1, "not altered": 0}).fillna(-1).to_numpy(dtype=int)
+    state = state_of(criterion, tables)
+    assert state.tolist() == expected.tolist()
+    assert {0, 1} <= set(state.tolist())

@@ -17,6 +17,7 @@ from trialstrat.cohort.columns import as_text, column, is_missing, rows
 from trialstrat.cohort.derive import Derivation, derive
 from trialstrat.cohort.eligibility import apply_criteria
 from trialstrat.cohort.enough import too_few
+from trialstrat.cohort.events import event_tables
 from trialstrat.cohort.fingerprint import data_hash
 from trialstrat.cohort.integrate import Joined, join
 from trialstrat.cohort.judged import judged_tables
@@ -35,6 +36,7 @@ from trialstrat.cohort.summary import cohort_result
 from trialstrat.cohort.validate import validate_table
 from trialstrat.cohort.variables import read_arms, read_strata, read_variable
 from trialstrat.errors import ProtocolError
+from trialstrat.protocol.declared_schema import declared_schema
 from trialstrat.protocol.lint import lint
 from trialstrat.protocol.lint_columns import criteria_faults
 from trialstrat.protocol.load import LoadedProtocol
@@ -119,11 +121,13 @@ def _assemble(protocol: Protocol, root: Path) -> tuple[Cohort | None, tuple[Find
     join_findings = (*join_findings, *derived.findings)
     typed = _type(protocol, joined)
     long = read_records(protocol, molecular.records)
-    found = (*join_findings, *presence_findings(protocol, joined), *typed.findings, *long.findings)
+    events = event_tables(protocol.eligibility, declared_schema(protocol), molecular)
+    found = (*join_findings, *presence_findings(protocol, joined), *typed.findings, *long.findings, *events.findings)
     findings = summarised((*findings, *found))
     if errors(findings) or broken:
         return None, findings
-    return _select(protocol, joined, typed, long.frames, steps, sources, derived, findings)
+    tables = {**long.frames, **events.frames}
+    return _select(protocol, joined, typed, tables, steps, sources, derived, findings)
 
 
 def _type(protocol: Protocol, joined: Joined) -> _Typed:

@@ -141,7 +141,7 @@ RULES: dict[str, Rule] = {
         ("E-GENE-AMBIGUOUS", "the symbol may mean several genes", "Say which in gene_symbols.resolve:"),
         ("W-GENE-AMBIGUOUS", "symbols that may mean several genes: kept as written", "See gene_symbols.resolve:"),
         ("I-GENE-ALIAS", "old symbols or aliases read as the current symbol", ""),
-        ("E-GENE-ABSENT", "the gene was not looked at in anybody", "Correct the gene or the source of the feature"),
+        ("E-GENE-ABSENT", "the gene was not looked at in anybody", "Correct the gene or the source"),
         ("W-GENE-UNSEEN", "genes without any variant in the file", "Check the symbols"),
         ("E-FEATURE-READS", "no read counts: the allele fraction is unknown", "Use a file with t_alt_count and depth"),
         ("E-FEATURE-VALUE", "cannot be computed", "Correct the feature or its source"),
@@ -221,6 +221,7 @@ RULES: dict[str, Rule] = {
         # criteria
         ("W-CRIT-EMPTY", "no patient passes this criterion", "Correct the threshold, the level or the unit"),
         ("I-CRIT-ALWAYS", "this criterion removes nobody of these data", ""),
+        ("E-CRIT-CLASS", "no variant of this class is in the file, nor is it a class of MAF", "Correct the class"),
         ("N-CRITERION-NONE", "no patient is left after this criterion", "Check its conditions and units"),
     )
 }

@@ -130,7 +130,7 @@ class SourcesReader:
         self.findings += [*faults, *found, *persons]
         if faults or errors(found):
             return
-        patients, values = _by_patient(matrix.values, owners, keep, mean=together != "one")
+        patients, values = rows_by_patient(matrix.values, owners, keep, mean=together != "one")
         self._matrices[source.name] = PatientMatrix(
             patients=patients, genes=tuple(genes), values=values, file=matrix.file
         )
@@ -162,7 +162,7 @@ class SourcesReader:
         looked = {str(owner) for owner, ok in zip(owners, keep, strict=True) if ok and owner is not None}
         if source.assayed == "patients":
             looked |= set(self._known_ids())
-        self._variants[source.name] = _patient_variants(
+        self._variants[source.name] = patient_variants(
             assay, sorted(looked), dict(zip(samples, zip(owners, keep, strict=True), strict=True)), genes, self._symbols
         )
         if together != "one":
@@ -230,7 +230,7 @@ def _beside(ready: Prepared, ids: Sequence[str]) -> Prepared:
     )
 
 
-def _by_patient(
+def rows_by_patient(
     values: NDArray[np.float64], owners: Sequence[str | None], keep: NDArray[np.bool_], *, mean: bool
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """(patients, genes) sorted by patient; with ``mean`` the mean over each patient's measured samples."""
@@ -273,7 +273,7 @@ def _matrix_table(
     )
 
 
-def _patient_variants(
+def patient_variants(
     assay: Assay,
     patients: Sequence[str],
     owner_of: Mapping[str, tuple[str | None, bool]],

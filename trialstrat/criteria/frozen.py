@@ -93,7 +93,7 @@ def freeze(protocol: Protocol, rules: tuple[FoundRule, ...]) -> FrozenCriteria:
     plain = {variable.column: Variable(**variable.model_dump(exclude={"role"})) for variable in protocol.variables}
     asked = kinds_asked(nodes, protocol.molecular)
     unlisted = {name: _undeclared(name, asked.get(name), nodes, protocol.molecular) for name in used}
-    declared = declared_schema(protocol).tables
+    schema = declared_schema(protocol)
     frozen = FrozenCriteria(
         study=protocol.id,
         version=protocol.version,
@@ -101,9 +101,9 @@ def freeze(protocol: Protocol, rules: tuple[FoundRule, ...]) -> FrozenCriteria:
         evidence=protocol.status,
         id_column=protocol.sources[0].id or "id",
         variables=tuple({**unlisted, **plain}[column] for column in sorted(set(used))),
-        tables={name: declared[name] for name in tables},
+        tables={name: schema.tables[name] for name in tables},
         time_zero=zero,
-        molecular=protocol.molecular,
+        molecular=schema.molecular,
         criteria=(*written, *found),
     )
     return frozen.model_copy(update={"fingerprint": fingerprint(frozen)})

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from trialstrat import store
 from trialstrat.cohort.judged import completed
 from trialstrat.cohort.language.tables import Tables
+from trialstrat.cohort.new_events import read_events
 from trialstrat.cohort.patients import read_long_table, read_patients, read_plain
 from trialstrat.criteria.frozen import from_mapping
 from trialstrat.criteria.trialpathfinder import parse_rules, rule_tables
@@ -109,8 +112,15 @@ def patients_and_tables(written: Written, data: Path, tables: Mapping[str, Path]
     if stray:
         raise UsageError(f"--table {stray[0]}: no criterion looks at it. Tables needed: {', '.join(needed) or 'none'}.")
     patients = read_patients(data, written.variables, identifier or written.schema.tables[PATIENTS].id)
-    long = {name: read_long_table(tables[name], written.schema.tables[name]) for name in needed}
+    long = {name: _long(written, name, tables[name], patients.index.astype(str).tolist()) for name in needed}
     return Tables(patients=patients, long=long, schema=completed(written.schema, nodes, patients))
+
+
+def _long(written: Written, name: str, path: Path, patients: list[str]) -> pd.DataFrame:
+    declared = written.schema.tables[name]
+    if declared.holds == "rows":
+        return read_long_table(path, declared)
+    return read_events(path, name, written.criteria, written.schema, patients)
 
 
 def read_rules(path: Path) -> Written:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema, Schema, TableSchema
+from trialstrat.protocol.language.schema import FOUND, PATIENTS, ColumnSchema, Molecular, Schema, TableSchema
 from trialstrat.protocol.language.values import number
 from trialstrat.protocol.model import Protocol, Source, Variable
 
@@ -31,8 +31,40 @@ def declared_schema(protocol: Protocol) -> Schema:
         for source in protocol.sources
         if source.layout == "records"
     }
+    tables |= _event_tables(protocol)
     tables[PATIENTS] = TableSchema(columns=columns)
-    return Schema(tables=tables, time_zero=protocol.time_zero, molecular=protocol.molecular)
+    return Schema(tables=tables, time_zero=protocol.time_zero, molecular=declared_molecular(protocol))
+
+
+def declared_molecular(protocol: Protocol) -> Molecular:
+    """Where molecular events are found; variants say gene by gene who was looked at."""
+    layout = protocol.molecular
+    variants = {source.name for source in protocol.sources if source.layout == "variants"}
+    return layout.model_copy(update={"found": layout.found or "found"}) if layout.mutations in variants else layout
+
+
+def _event_tables(protocol: Protocol) -> dict[str, TableSchema]:
+    """The sources of variants and the matrices that molecular events are found in, as tables of events."""
+    layout = declared_molecular(protocol)
+    text, number_ = ColumnSchema(kind="text"), ColumnSchema(kind="number")
+    found = {layout.variant_class: text, layout.protein_change: text}
+    found |= {layout.found: ColumnSchema(kind="text", levels=FOUND)} if layout.found else {}
+    asked = {
+        (layout.mutations, "variants"): found,
+        (layout.copy_number, "matrix"): {layout.copy_number_value: number_},
+        (layout.expression, "matrix"): {layout.expression_value: number_},
+    }
+    return {
+        source.name: TableSchema(
+            columns={layout.gene: text, **asked[source.name, source.layout]},
+            id=protocol.sources[0].id or "id",
+            holds="variants" if source.layout == "variants" else "matrix",
+            assayed="patients" if source.assayed == "patients" else "listed",
+            id_rules=source.id_rules,
+        )
+        for source in protocol.sources
+        if (source.name, source.layout) in asked
+    }
 
 
 def _fields(source: Source) -> dict[str, ColumnSchema]:

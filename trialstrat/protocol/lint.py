@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from trialstrat.protocol.lint_columns import column_rules, criterion_rules
 from trialstrat.protocol.lint_criteria import plan_rules
-from trialstrat.protocol.lint_features import feature_rules, source_rules
+from trialstrat.protocol.lint_features import feature_rules, molecular_rules, source_rules
 from trialstrat.protocol.load import LoadedProtocol
 from trialstrat.protocol.model import Endpoint, Protocol, Value
 from trialstrat.protocol.remark import Remark
@@ -209,6 +209,7 @@ _RULES: tuple[Callable[[Protocol], Iterator[Remark]], ...] = (
     _sources,
     source_rules,
     feature_rules,
+    molecular_rules,
     _arms,
     _endpoints,
     _estimand,

@@ -40,6 +40,29 @@ def _blocks(protocol: Protocol, layouts: dict[str, str]) -> Iterator[Remark]:
             yield Remark("P-BLOCK-SOURCE", "error", f"marker_blocks.{at}", text, "Declare features: of it instead.")
 
 
+_FOUND_IN = {
+    "mutations": ("variants", "records"),
+    "copy_number": ("matrix", "records"),
+    "expression": ("matrix", "records"),
+}
+
+
+def molecular_rules(protocol: Protocol) -> Iterator[Remark]:
+    """What ``molecular:`` names is a source in which such events can be found."""
+    layouts = {source.name: source.layout for source in protocol.sources}
+    for key, wanted in _FOUND_IN.items():
+        name = getattr(protocol.molecular, key)
+        if not name:
+            continue
+        found = layouts.get(name)
+        if found is None:
+            text = f"{key}: {name} is no source"
+            yield Remark("P-MOLECULAR-SOURCE", "error", f"molecular.{key}", text, _mend(name, layouts))
+        elif found not in wanted:
+            text = f"{key}: {name} has layout: {found}, such events are found in {' or '.join(wanted)}"
+            yield Remark("P-MOLECULAR-SOURCE", "error", f"molecular.{key}", text, "Name a source with that layout.")
+
+
 def feature_rules(protocol: Protocol) -> Iterator[Remark]:
     """Features read sources of the right layout, and a learned one cannot select patients."""
     layouts = {source.name: source.layout for source in protocol.sources}

@@ -8,20 +8,22 @@ Kleene SC. Introduction to Metamathematics (1952), section 64 (three-valued logi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trialstrat.cohort.columns import column
+from trialstrat.cohort.columns import as_text, column
 from trialstrat.cohort.language.conditions import combine, day_numbers, row_state, values
 from trialstrat.cohort.language.linked import linked_state
 from trialstrat.cohort.language.states import MET, NOT_MET, UNKNOWN, State, conjunction
 from trialstrat.cohort.language.tables import Tables
+from trialstrat.cohort.protein import protein_change
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.language.criterion import Criterion
-from trialstrat.protocol.language.model import AllOf, Alteration, AnyOf, Linked, Negation, Records
+from trialstrat.protocol.language.model import AllOf, Alteration, AnyOf, Condition, Linked, Negation, Records
 from trialstrat.protocol.language.molecular import alteration_as_records
 from trialstrat.protocol.language.schema import PATIENTS, TableSchema
 
@@ -92,9 +94,15 @@ def expression_state(node: Any, tables: Tables) -> State:
 
 
 def _alteration(node: Alteration, tables: Tables) -> State:
-    """A patient without the mutation is *not met* only where the schema says that the patient was sequenced."""
-    state = expression_state(alteration_as_records(node, tables.schema.molecular), tables)
-    assayed = tables.schema.molecular.assayed
+    """A patient without the mutation is *not met* only where it is known that the gene was looked at in the patient."""
+    if node.protein_change:
+        node, tables = _one_spelling(node, tables)
+    layout = tables.schema.molecular
+    state = expression_state(alteration_as_records(node, layout), tables)
+    if node.event == "mutation" and layout.found:
+        gene = Records(records=layout.mutations, where=(Condition(column=layout.gene, equals=node.gene),))
+        state = np.where((state == NOT_MET) & (expression_state(gene, tables) != MET), UNKNOWN, state).astype(np.int8)
+    assayed = layout.assayed
     if node.event != "mutation" or not assayed:
         return state
     if assayed not in tables.patients.columns:
@@ -102,6 +110,19 @@ def _alteration(node: Alteration, tables: Tables) -> State:
     text = column(tables.patients, assayed).astype(str).str.strip().str.lower()
     sequenced = text.isin(("true", "1", "1.0", "yes", "y")).to_numpy(dtype=bool)
     return np.where((state == NOT_MET) & ~sequenced, UNKNOWN, state).astype(np.int8)
+
+
+def _one_spelling(node: Alteration, tables: Tables) -> tuple[Alteration, Tables]:
+    """Protein changes in one spelling, in the criterion and in the table: V600E and p.Val600Glu are one change."""
+    layout = tables.schema.molecular
+    node = node.model_copy(update={"protein_change": protein_change(node.protein_change)})
+    frame = tables.long.get(layout.mutations)
+    if frame is None or layout.protein_change not in frame.columns:
+        return node, tables
+    codes, levels = pd.factorize(as_text(column(frame, layout.protein_change)))
+    spelt = np.array([*(protein_change(str(level)) for level in levels), None], dtype=object)
+    named = frame.assign(**{layout.protein_change: spelt[codes]})
+    return node, replace(tables, long={**tables.long, layout.mutations: named})
 
 
 # -- rows of one table -----------------------------------------------------------------------------------------------

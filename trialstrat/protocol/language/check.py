@@ -199,7 +199,9 @@ class _Checker:
         if table is None:
             others = [name for name in self.schema.tables if name != PATIENTS]
             text = f"there is no long table {node.records!r}; long tables are {', '.join(others) or 'none'}"
-            mend = f"{_meant(node.records, others)}Declare a source with this name and layout: records"
+            mend = (
+                f"{_meant(node.records, others)}Declare a source with this name and layout: records (variants, matrix)"
+            )
             yield Fault(code="E-CRIT-COLUMN", message=text, remedy=mend)
             return
         timed = node.window is not None or node.take in ("nearest", "latest", "earliest")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.language.model import Alteration, Condition, Records
-from trialstrat.protocol.language.schema import Molecular
+from trialstrat.protocol.language.schema import FOUND, Molecular
 
 
 def alteration_as_records(node: Alteration, layout: Molecular) -> Records | Condition:
@@ -22,6 +22,9 @@ def alteration_as_records(node: Alteration, layout: Molecular) -> Records | Cond
         value = layout.copy_number_value if node.event == "copy_number" else layout.expression_value
         return Records(records=_declared(layout, node.event), where=(gene,), has=node.condition(value))
     where = [gene]
+    if layout.found:
+        yes, silent, _ = FOUND
+        where.append(Condition(column=layout.found, one_of=(yes, silent) if node.classes else (yes,)))
     if node.classes:
         where.append(Condition(column=layout.variant_class, one_of=node.classes))
     if node.protein_change:

@@ -10,6 +10,8 @@ Kind = Literal["number", "text", "date"]
 
 #: The table of one row per patient.
 PATIENTS = "patients"
+#: What a mutation table says of a patient and a gene: a variant, one that changes no protein, or looked at in vain.
+FOUND = ("yes", "silent", "no")
 
 
 class ColumnSchema(Declared):
@@ -24,18 +26,29 @@ class ColumnSchema(Declared):
 
 
 class TableSchema(Declared):
-    """A table: the patient's column, the column of the date (or of days from time zero), and the others by name."""
+    """A table: the patient's column, the column of the date (or of days from time zero), and the others by name.
+
+    ``holds`` says what its file is: rows as they stand; variants (MAF, VCF); or a matrix of genes and samples.
+    ``assayed`` says who was looked at for variants, those the file lists or every patient; ``id_rules`` what is done to
+    the ids of such a file.
+    """
 
     columns: dict[str, ColumnSchema]
     id: str = "id"
     time: str = ""
+    holds: Literal["rows", "variants", "matrix"] = "rows"
+    assayed: Literal["listed", "patients"] = "listed"
+    id_rules: tuple[str, ...] = ()
 
 
 class Molecular(Declared):
-    """Where molecular events are found: long tables of mutations, copy number and expression; columns for tmb and msi.
+    """Where molecular events are found: tables of mutations, copy number and expression; columns for tmb and msi.
 
+    A table is a source with ``layout: records``, one of variants (mutations) or a matrix (copy number, expression).
     ``assayed`` is a column of the patients that is true for whoever was sequenced: a patient without a mutation is
-    *not met* only there, and unknown elsewhere.
+    *not met* only there, and unknown elsewhere. ``found`` is a column of the mutations that says it gene by gene:
+    ``yes``; ``silent`` (found, and counted only where a criterion names its class); ``no`` (looked at, and nothing
+    found); no value (not looked at). Sources of variants have it.
     """
 
     mutations: str = ""
@@ -43,6 +56,7 @@ class Molecular(Declared):
     variant_class: str = "variant_class"
     protein_change: str = "protein_change"
     assayed: str = ""
+    found: str = ""
     copy_number: str = ""
     copy_number_value: str = "copy_number"
     expression: str = ""
