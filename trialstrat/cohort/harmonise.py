@@ -1,8 +1,10 @@
-"""Columns brought to one unit: from a declared unit, or from the unit that stands in each row."""
+"""Columns brought to one unit or to ISO dates: from a declared unit or format, or from the unit of each row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,9 +15,28 @@ from trialstrat.cohort.readers.table import number_text, text_frame
 from trialstrat.cohort.rules import finding, rows_finding, visible
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.model import Source
-from trialstrat.protocol.source_model import UnitRule
+from trialstrat.protocol.source_model import DateFormat, UnitRule
 from trialstrat.protocol.ucum import convert
 from trialstrat.results import Finding
+
+_DAY, _MONTH, _NAMED, _YEAR = (
+    r"(?P<day>\d{1,2})",
+    r"(?P<month>\d{1,2})",
+    r"(?P<month>[^\W\d_]{3,9})",
+    r"(?P<year>\d{4})",
+)
+_DATE_FORMS: Mapping[DateFormat, re.Pattern[str]] = {
+    "DD.MM.YYYY": re.compile(rf"{_DAY}\.{_MONTH}\.{_YEAR}"),
+    "DD/MM/YYYY": re.compile(rf"{_DAY}/{_MONTH}/{_YEAR}"),
+    "MM/DD/YYYY": re.compile(rf"{_MONTH}/{_DAY}/{_YEAR}"),
+    "YYYY/MM/DD": re.compile(rf"{_YEAR}/{_MONTH}/{_DAY}"),
+    "YYYYMMDD": re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"),
+    "DD-MMM-YYYY": re.compile(rf"{_DAY}-{_NAMED}\.?-{_YEAR}"),
+    "DDMMMYYYY": re.compile(rf"{_DAY}{_NAMED}{_YEAR}"),
+}
+_ENGLISH = "jan feb mar apr may jun jul aug sep oct nov dec"
+_GERMAN = "jan feb mär apr mai jun jul aug sep okt nov dez"
+_MONTHS = {name: at for names in (_ENGLISH, _GERMAN) for at, name in enumerate(names.split(), start=1)} | {"mrz": 3}
 
 
 def in_units(
@@ -32,6 +53,39 @@ def in_units(
         if converted is not None:
             out = out.assign(**{name: converted.array})
     return out, findings
+
+
+def in_dates(
+    source: Source, frame: pd.DataFrame, lines: NDArray[np.int64], file: str
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """The frame with the declared columns as ISO dates. What is no date of the declared format is a fault."""
+    findings: list[Finding] = []
+    out = frame
+    for name, form in source.dates.items():
+        if name not in frame.columns:
+            continue
+        series = column(frame, name)
+        absent = is_missing(series) | series.isin(list(source.missing)).to_numpy(dtype=bool)
+        codes, distinct = pd.factorize(as_text(series))
+        iso = np.array([*(_iso(str(text).strip(), form) for text in distinct), None], dtype=object)[codes]
+        bad = np.array([day is None for day in iso], dtype=bool) & ~absent
+        findings += rows_finding("E-DATE-FORMAT", bad, lines, source=file, column=name, detail=f"declared as {form}")
+        cells = np.where(absent, series.to_numpy(dtype=object, na_value=None), iso)
+        out = out.assign(**{name: column(text_frame(["x"], [list(cells)]), "x").array})
+    return out, findings
+
+
+def _iso(text: str, form: DateFormat) -> str | None:
+    """An ISO date, None for a text of another form or a day that does not exist."""
+    found = _DATE_FORMS[form].fullmatch(text)
+    if found is None:
+        return None
+    month = found["month"]
+    number_of = int(month) if month.isdigit() else _MONTHS.get(month[:3].casefold(), 0)
+    try:
+        return dt.date(int(found["year"]), number_of, int(found["day"])).isoformat()
+    except ValueError:
+        return None
 
 
 def _converted(

@@ -36,12 +36,16 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z]+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identifier:
-    """A column that holds direct identifiers: what they are, how they were known, and in which rows (n,)."""
+    """A column that holds direct identifiers: what they are, how they were known, and in which rows (n,).
+
+    ``code_like``: a declared id column may look like this.
+    """
 
     column: str
     kind: str
     by: str
     rows: NDArray[np.bool_]
+    code_like: bool = False
 
 
 def guarded(source: Source, table: RawTable, privacy: Privacy) -> tuple[RawTable, tuple[Finding, ...]]:
@@ -130,10 +134,12 @@ def _column(name: str, series: pd.Series, hits: Sequence, *, is_id: bool) -> Ide
         known=int(counts[kept].sum()),
     )
 
-    def found(kind: str, by: str, matches: Callable[[str], bool], among: Sequence[int]) -> Identifier:
+    def found(
+        kind: str, by: str, matches: Callable[[str], bool], among: Sequence[int], like: bool = False
+    ) -> Identifier:
         flagged = np.zeros(len(texts) + 1, dtype=bool)
         flagged[[at for at in among if matches(texts[at])]] = True
-        return Identifier(column=name, kind=kind, by=by, rows=flagged[codes])
+        return Identifier(column=name, kind=kind, by=by, rows=flagged[codes], code_like=like)
 
     mails = email_cells(texts, kept)
     if mails:
@@ -141,8 +147,8 @@ def _column(name: str, series: pd.Series, hits: Sequence, *, is_id: bool) -> Ide
         return found("e-mail addresses", "their form", lambda text: text in chosen, kept)
     for rule in hits:
         if rule.fits(cells) and not (is_id and rule.code_like):
-            return found(rule.kind, "name and form", rule.matches, kept)
+            return found(rule.kind, "name and form", rule.matches, kept, rule.code_like)
     for rule in CONTENT_RULES:
         if rule.fits(cells) and not (is_id and rule.code_like) and not rule.unless.search(words_of(name)):
-            return found(rule.kind, "their form", rule.matches, kept)
+            return found(rule.kind, "their form", rule.matches, kept, rule.code_like)
     return None

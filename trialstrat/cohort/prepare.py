@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.attrition import Step
 from trialstrat.cohort.columns import as_text, column, distinct_texts, is_missing, match, rows, same, twins, unified
-from trialstrat.cohort.harmonise import in_units
+from trialstrat.cohort.harmonise import in_dates, in_units
 from trialstrat.cohort.ids import normalised
 from trialstrat.cohort.readers.table import RawTable, checked_names, float_columns
 from trialstrat.cohort.rules import finding, rows_finding, visible
@@ -95,8 +95,9 @@ def prepare(
         findings += found
         steps = (*steps, _sample_step(source, before, len(raw), table.file))
     ids, id_findings = _ids(source, raw, lines, table.file)
-    raw, found = in_units(source, raw, lines, table.file)
-    findings += found
+    for brought in (in_units, in_dates):
+        raw, found = brought(source, raw, lines, table.file)
+        findings += found
     taken = [name for name in raw.columns if name != source.id and (not source.columns or name in source.columns)]
     others = [name for name in taken if name not in needed] if markers else []
     frame = cast("pd.DataFrame", raw[[name for name in taken if name in needed]])
@@ -135,7 +136,13 @@ def _missing_columns(source: Source, before: Sequence[str], after: Sequence[str]
     """Names that rename:, where: and id: use and the file does not have."""
     there, present = set(before), set(after)
     found = [missing_column(name, before, file) for name in source.rename if name not in there]
-    asked = [*source.where, *([source.id] if source.id and source.id != ROW else []), *source.columns, *source.units]
+    asked = [
+        *source.where,
+        *([source.id] if source.id and source.id != ROW else []),
+        *source.columns,
+        *source.units,
+        *source.dates,
+    ]
     asked += [rule.unit_column for rule in source.units.values() if rule.unit_column is not None]
     asked += [source.sample] if source.sample is not None else []
     found += [missing_column(name, after, file) for name in asked if name not in present]

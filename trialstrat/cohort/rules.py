@@ -101,7 +101,7 @@ RULES: dict[str, Rule] = {
         ("E-STUDY-STATUS", "with a status that does not start with 0: or 1:", "Write 1:DECEASED, 0:LIVING or the like"),
         ("E-VALUE-VAF", "with an allele fraction outside 0 to 1, or more reads than the depth", "Correct the reads"),
         ("W-VARIANT-STATUS", "no Mutation_Status: germline and somatic variants are not told apart", "Add the column"),
-        ("W-STUDY-SKIPPED", "data of the study folder that are not read", ""),
+        ("I-STUDY-SKIPPED", "of the study folder, not read", ""),
         ("W-ASSAY-UNKNOWN", "no gene panel or list of sequenced samples: every sample counts as assayed", "Add one"),
         ("I-ROWS-EMPTY", "without any value: ignored", ""),
         ("I-NORMALISED", "with text levels unified (blanks, Unicode form, case)", ""),

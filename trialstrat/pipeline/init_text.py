@@ -13,7 +13,7 @@ from pathlib import Path
 from trialstrat.cohort.columns import number
 from trialstrat.cohort.proposal.coding import EventGuess
 from trialstrat.cohort.proposal.endpoints import EndpointGuess
-from trialstrat.cohort.proposal.molecular import LEAST_LOOKED_AT, AssayGuess
+from trialstrat.cohort.proposal.molecular import LEAST_LOOKED_AT, AssayGuess, MatrixGuess
 from trialstrat.cohort.proposal.roles import Guess
 from trialstrat.cohort.proposal.study import Proposal, SourceGuess
 
@@ -46,6 +46,8 @@ def protocol_text(found: Proposal, stem: str, root: Path, command: str) -> Writt
         "sources:",
         *(line for at, source in enumerate(found.sources) for line in _source(source, at, root)),
         *(line for at, assay in enumerate(found.assays) for line in _assay(found, assay, at, root, questions)),
+        *(line for at, matrix in enumerate(found.matrices) for line in _matrix(found, matrix, at, root)),
+        *_privacy(found),
         *_arms(found, questions),
         *_endpoints(found, questions),
         *_estimand(found),
@@ -73,7 +75,7 @@ def _cluster(found: Proposal) -> list[str]:
     return [f"analysis: {{cluster: {quoted(name)}}}  # several rows of a patient are not independent", ""]
 
 
-def source_name(source: SourceGuess | AssayGuess, at: int) -> str:
+def source_name(source: SourceGuess | AssayGuess | MatrixGuess, at: int) -> str:
     """A name for a source, from its file; unique by its position where the file's name says nothing."""
     seen = source.linked.seen if isinstance(source, SourceGuess) else source.seen
     parts = [seen.path.name.split(".")[0], *seen.declared.values()]
@@ -104,6 +106,10 @@ def _source(source: SourceGuess, at: int, root: Path) -> list[str]:
     if source.columns:
         names = ", ".join(quoted(name) for name in source.columns)
         lines.append(f"    columns: [{names}]  # the rest stands in the first source")
+    if source.dates:
+        forms = ", ".join(f"{quoted(name)}: {form or FILL}" for name, form in source.dates)
+        asked = "" if all(form for _, form in source.dates) else f"; {FILL}: DD/MM/YYYY or MM/DD/YYYY"
+        lines.append(f"    dates: {{{forms}}}  # how dates are written{asked}")
     if source.normalise:
         lines.append("    normalise: true  # some levels are spelled in two ways (blanks, case)")
     return lines
@@ -120,8 +126,7 @@ def _assay(found: Proposal, assay: AssayGuess, at: int, root: Path, questions: l
     if assay.looked_at < LEAST_LOOKED_AT * patients:
         lines[1] += f"; {assay.looked_at} of {patients} patients were looked at: too few for a column of all"
     if assay.through_samples:
-        of = next(at for at, source in enumerate(found.sources) if source.linked.layout == "samples")
-        return [*lines, f"    samples: {source_name(found.sources[of], of)}"]
+        return [*lines, f"    samples: {_samples_source(found)}"]
     if assay.looked_at < patients:
         questions.append(
             f"{name}: {assay.looked_at} of {patients} patients have a variant. Were the others looked at too? "
@@ -131,6 +136,36 @@ def _assay(found: Proposal, assay: AssayGuess, at: int, root: Path, questions: l
         *lines,
         "    assayed: listed  # CONFIRM: who has no variant is unknown, not wild type, unless assayed: patients",
     ]
+
+
+def _matrix(found: Proposal, guess: MatrixGuess, at: int, root: Path) -> list[str]:
+    place = guess.seen.path.resolve()
+    shown = place.relative_to(root).as_posix() if place.is_relative_to(root) else place.name
+    lines = [f"  - name: {_matrix_name(found, at)}", f"    file: {quoted(shown)}  # {comment(guess.evidence)}"]
+    lines += [f"    {key}: {quoted(value)}" for key, value in guess.seen.declared.items()]
+    lines.append("    layout: matrix")
+    return [*lines, *([f"    samples: {_samples_source(found)}"] if guess.through_samples else [])]
+
+
+def _matrix_name(found: Proposal, at: int) -> str:
+    return source_name(found.matrices[at], len(found.sources) + len(found.assays) + at)
+
+
+def _samples_source(found: Proposal) -> str:
+    of = next(at for at, source in enumerate(found.sources) if source.linked.layout == "samples")
+    return source_name(found.sources[of], of)
+
+
+def _privacy(found: Proposal) -> list[str]:
+    """Columns of direct identifiers, taken out as soon as a file is read."""
+    named = [(source_name(source, at), source.linked.seen.dropped) for at, source in enumerate(found.sources)]
+    count = len(found.sources)
+    named += [(source_name(assay, count + at), assay.seen.dropped) for at, assay in enumerate(found.assays)]
+    named += [(_matrix_name(found, at), matrix.seen.dropped) for at, matrix in enumerate(found.matrices)]
+    lines = [
+        f"    - {quoted(f'{name}.{column}')}  # {comment(why)}" for name, dropped in named for column, why in dropped
+    ]
+    return ["", "privacy:", "  drop:  # direct identifiers; allow: says that a column is none", *lines] if lines else []
 
 
 def _features(found: Proposal) -> list[str]:
@@ -195,7 +230,12 @@ def _endpoints(found: Proposal, questions: list[str]) -> list[str]:
 def _endpoint(guess: EndpointGuess, at: int, questions: list[str]) -> list[str]:
     path = f"endpoints.{at} {guess.name}"
     lines = [f"  - name: {guess.name}", f"    label: {quoted(guess.label)}"]
-    lines.append(f"    time: {quoted(guess.time)}  # {comment(guess.time_evidence)}")
+    if guess.time:
+        lines.append(f"    time: {quoted(guess.time)}  # {comment(guess.time_evidence)}")
+    else:
+        lines.append(f"    start: {quoted(guess.start)}  # CONFIRM time zero: {comment(guess.time_evidence)}")
+        lines.append(f"    end: {quoted(guess.end)}")
+        questions.append(f"{path}: does time start at {guess.start} for every patient?")
     if guess.unit is None:
         questions.append(f"{path}: in which unit is {guess.time}: days, weeks, months or years? Set unit:.")
         lines.append(f"    unit: {FILL}  # days, weeks, months or years: nothing says it")
@@ -259,6 +299,7 @@ def _column(guess: Guess, more: str = "") -> str:
 
 def _blocks(found: Proposal) -> list[str]:
     blocks = [source_name(source, at) for at, source in enumerate(found.sources) if source.block]
+    blocks += [_matrix_name(found, at) for at in range(len(found.matrices))]
     if not blocks:
         return []
     lines = ["", "marker_blocks:  # more numeric columns than can be covariates"]

@@ -50,6 +50,10 @@ class UnitRule(Declared):
         return self
 
 
+#: How a column of dates is written; ISO dates (2021-03-31) need no declaration.
+DateFormat = Literal["DD.MM.YYYY", "DD/MM/YYYY", "MM/DD/YYYY", "YYYY/MM/DD", "YYYYMMDD", "DD-MMM-YYYY", "DDMMMYYYY"]
+
+
 class Source(Declared):
     """One table: a file, a part of a folder or database, or a data set that an installed package ships."""
 
@@ -93,6 +97,9 @@ class Source(Declared):
         default=None, description="Field with the date, or the days from time zero, of each row (layout: records)."
     )
     units: dict[str, UnitRule] = Field(default_factory=dict, description="Unit harmonisation by column.")
+    dates: dict[str, DateFormat] = Field(
+        default_factory=dict, description="Format of the columns whose dates are no ISO dates, by column."
+    )
     define: str | None = Field(default=None, description="define.xml with the labels and codes of the columns.")
     delimiter: str | None = Field(default=None, description="Field separator; found by looking when absent.")
     decimal: Literal[".", ","] | None = None

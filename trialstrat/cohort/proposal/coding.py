@@ -29,7 +29,7 @@ class EventGuess:
     """The coding of one column. ``known``: a standard says it; otherwise it was proposed, or there is a question."""
 
     column: str
-    style: Literal["explicit", "cnsr", "cbioportal"] = "explicit"
+    style: Literal["explicit", "cnsr", "cbioportal", "dated"] = "explicit"
     events: tuple[str, ...] = ()
     censored: tuple[str, ...] = ()
     known: bool = False

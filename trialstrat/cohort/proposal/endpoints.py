@@ -44,7 +44,10 @@ _MOST_CODES, _FEWEST_TIMES = 6, 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointGuess:
-    """One endpoint: columns, unit, coding, and the declared rules its rows need, each with why."""
+    """One endpoint: columns, unit, coding, and the declared rules its rows need, each with why.
+
+    ``time`` is empty where ``start`` and ``end`` are dates.
+    """
 
     name: str
     label: str
@@ -54,6 +57,13 @@ class EndpointGuess:
     unit: TimeUnit | None
     unit_evidence: str
     rules: tuple[tuple[str, str, str], ...]
+    start: str = ""
+    end: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it is read from."""
+        return tuple(name for name in (self.time, self.start, self.end, self.event.column) if name)
 
 
 def timelike(facts: Facts) -> int:

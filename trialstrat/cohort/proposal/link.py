@@ -30,13 +30,15 @@ _OVERLAP = 0.3
 class Seen:
     """A table as it was read: the file or folder, and what a source must declare to read it again.
 
-    ``sample`` is the column of the samples in a table with one row per sample.
+    ``sample`` is the column of the samples in a table with one row per sample; ``dropped`` are columns of direct
+    identifiers that were taken out, and why.
     """
 
     path: Path
     raw: RawTable
     declared: dict[str, str] = field(default_factory=dict)
     sample: str = ""
+    dropped: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,7 +76,7 @@ class Linked:
 def link_main(seen: Seen, others: Sequence[Seen]) -> Linked:
     """The table with the outcome: its id column, the one that other tables know best where there are any."""
     frame = seen.raw.frame
-    found = _candidates(seen)
+    found = candidates(seen)
     known = [_ids_of(other) for other in others]
     ranked = sorted(
         found,
@@ -169,7 +171,7 @@ def _disagreeing(main: Linked, frame: pd.DataFrame, name: str) -> str:
     return ""
 
 
-def _candidates(seen: Seen) -> list[str]:
+def candidates(seen: Seen) -> list[str]:
     """Columns named like an id, the shortest names first."""
     frame = seen.raw.frame
     found = []

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trialstrat.cohort.proposal.databases import parts_of, tables_of
 from trialstrat.cohort.proposal.link import Seen
-from trialstrat.cohort.proposal.molecular import SeenAssay
+from trialstrat.cohort.proposal.molecular import SeenAssay, SeenMatrix
 from trialstrat.cohort.readers import cbioportal
+from trialstrat.cohort.readers.duckdb_file import is_duckdb
+from trialstrat.cohort.readers.h5ad import is_hdf5
+from trialstrat.cohort.readers.locate import read_payload
 from trialstrat.cohort.readers.registry import read_assay, read_file
 from trialstrat.cohort.readers.table import RawTable
 from trialstrat.cohort.rules import RefusedError, finding
@@ -21,16 +25,17 @@ _NO_TABLES = {".md", ".yaml", ".yml", ".xml", ".pdf", ".html", ".py", ".r", ".js
 
 @dataclass(slots=True)
 class Look:
-    """What was found: tables, variants, and files that are not used with the reason."""
+    """What was found: tables, variants, matrices, and files that are not used with the reason."""
 
     tables: list[Seen] = field(default_factory=list)
     assays: list[SeenAssay] = field(default_factory=list)
+    matrices: list[SeenMatrix] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def paths(self) -> list[Path]:
         """The files and study folders that a protocol would name."""
-        return [*(seen.path for seen in self.tables), *(seen.path for seen in self.assays)]
+        return [*(seen.path for seen in self.tables), *(seen.path for seen in (*self.assays, *self.matrices))]
 
 
 def look(paths: Sequence[Path]) -> Look:
@@ -56,6 +61,17 @@ def look(paths: Sequence[Path]) -> Look:
 
 
 def _file(path: Path, found: Look) -> None:
+    payload = read_payload(path, path.name)
+    if is_duckdb(payload.data):
+        tables, skipped = tables_of(path, payload)
+        found.tables += tables
+        found.skipped += skipped
+        return
+    if is_hdf5(payload.data):
+        tables, matrix = parts_of(path, payload)
+        found.tables += tables
+        found.matrices.append(matrix)
+        return
     raw: RawTable = read_file(path, Source(name="table", file=path.name))
     if raw.format not in ("maf", "vcf"):
         found.tables.append(Seen(path=path, raw=raw))

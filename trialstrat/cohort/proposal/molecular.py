@@ -10,6 +10,7 @@ import numpy as np
 
 from trialstrat.cohort.proposal.facts import FEWEST_ROWS
 from trialstrat.cohort.readers.assay import Assay
+from trialstrat.cohort.readers.expression import Expression
 from trialstrat.cohort.readers.maf import coded, counted
 
 #: Most genes proposed, and the least share of the patients looked at in whom one must be altered.
@@ -27,11 +28,31 @@ class SeenAssay:
     path: Path
     assay: Assay
     declared: dict[str, str] = field(default_factory=dict)
+    dropped: tuple[tuple[str, str], ...] = ()
 
     @property
     def file(self) -> str:
         """The name people know it by."""
         return self.assay.variants.file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SeenMatrix:
+    """A matrix of genes and samples as it was read, and what a source must declare to read it again."""
+
+    path: Path
+    matrix: Expression
+    declared: dict[str, str] = field(default_factory=dict)
+    dropped: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixGuess:
+    """A matrix of these patients; ``through_samples`` says that a source of samples tells whose they are."""
+
+    seen: SeenMatrix
+    through_samples: bool
+    evidence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +81,18 @@ def link_assay(seen: SeenAssay, patients: Collection[str], owner: Mapping[str, s
             enough = len(listed) >= LEAST_LOOKED_AT * len(known)
             genes = _often_altered(seen.assay, of, len(listed), named, at) if enough else ()
             return AssayGuess(seen=seen, through_samples=through, evidence=evidence, genes=genes, looked_at=len(listed))
+    return "its samples are not those of the main table"
+
+
+def link_matrix(seen: SeenMatrix, patients: Collection[str], owner: Mapping[str, str] | None) -> MatrixGuess | str:
+    """Whose the columns of numbers are, as `link_assay` finds it; else why not."""
+    samples, known = seen.matrix.samples, set(patients)
+    for through, mapping in ((True, owner or {}), (False, {name: name for name in known})):
+        held = sum(mapping.get(name) in known for name in samples)
+        if samples and held >= _KNOWN * len(samples):
+            genes = len(seen.matrix.genes)
+            evidence = f"{held} of {len(samples)} samples are of these patients; {genes} genes"
+            return MatrixGuess(seen=seen, through_samples=through, evidence=evidence)
     return "its samples are not those of the main table"
 
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from trialstrat.cohort.columns import as_text, column
+from trialstrat.cohort.proposal.databases import is_person
+from trialstrat.cohort.proposal.dated import date_format, dated_endpoint
 from trialstrat.cohort.proposal.endpoints import EndpointGuess, endpoints, timelike
 from trialstrat.cohort.proposal.facts import Facts
 from trialstrat.cohort.proposal.link import Linked, Seen, link_main, link_other
 from trialstrat.cohort.proposal.look import Look
-from trialstrat.cohort.proposal.molecular import AssayGuess, link_assay
+from trialstrat.cohort.proposal.molecular import AssayGuess, MatrixGuess, link_assay, link_matrix
+from trialstrat.cohort.proposal.persons import persons_beside, without_persons
 from trialstrat.cohort.proposal.roles import ArmGuess, Guess, arm_column, guess_role
 from trialstrat.cohort.readers.adam import describe_adam, is_adsl, is_adtte
 
@@ -26,7 +29,8 @@ _MARKERS_FROM = 200
 class SourceGuess:
     """A table as it would be declared; ``block`` where its columns are markers by their number.
 
-    ``columns`` are those to be taken where the main table has columns of the same names.
+    ``columns`` are those to be taken where the main table has columns of the same names, ``dates`` the formats of the
+    dates of an endpoint that are not ISO dates (empty where it has to be asked).
     """
 
     linked: Linked
@@ -34,6 +38,7 @@ class SourceGuess:
     normalise: bool = False
     block: bool = False
     columns: tuple[str, ...] = ()
+    dates: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,7 @@ class Proposal:
 
     sources: tuple[SourceGuess, ...]
     assays: tuple[AssayGuess, ...]
+    matrices: tuple[MatrixGuess, ...]
     arm: ArmGuess | None
     endpoints: tuple[EndpointGuess, ...]
     dates: tuple[str, ...]
@@ -52,9 +58,10 @@ class Proposal:
 
 def propose(found: Look) -> Proposal:
     """Guess what the tables hold together; the table with the most outcomes (or ADSL) is that of the patients."""
-    adsl = next((seen for seen in found.tables if is_adsl(seen.raw)), None)
-    main_seen = adsl or max(found.tables, key=lambda seen: (_outcomes(seen), -found.tables.index(seen)))
-    others = [seen for seen in found.tables if seen is not main_seen]
+    tables = [without_persons(seen) for seen in found.tables]
+    known = next((seen for seen in tables if is_adsl(seen.raw) or is_person(seen.raw)), None)
+    main_seen = known or max(tables, key=lambda seen: (_outcomes(seen), -tables.index(seen)))
+    others = [seen for seen in tables if seen is not main_seen]
     linked = [link_main(main_seen, others)]
     skipped = list(found.skipped)
     for seen in others:
@@ -66,12 +73,18 @@ def propose(found: Look) -> Proposal:
     own = _own_columns(linked)
     pairs = [(guess, at) for at, facts in enumerate(own) for guess in _endpoints(linked[at], facts, len(own))]
     arm = next((guess for facts in own if (guess := arm_column(facts)) is not None), None)
+    dated = None if pairs else dated_endpoint([facts for entry in own for facts in entry], len(linked[0].frame))
+    by_dates = set(dated.columns) if dated is not None else set()
     sources, guesses = [], []
     for at, (entry, facts) in enumerate(zip(linked, own, strict=True)):
         here = {fact.name: fact for fact in facts}
         outcomes = [(g, here[g.time], here[g.event.column]) for g, place in pairs if place == at]
-        taken = {name for g, _, _ in outcomes for name in (g.time, g.event.column)} | ({arm.column} if arm else set())
-        source = _source(entry, facts, [time for _, time, _ in outcomes])
+        taken = (
+            {name for g, _, _ in outcomes for name in (g.time, g.event.column)}
+            | ({arm.column} if arm else set())
+            | by_dates
+        )
+        source = replace(_source(entry, facts, [time for _, time, _ in outcomes]), dates=_formats(facts, by_dates))
         arm_facts = here.get(arm.column) if arm else None
         new = _guesses(source, facts, taken, arm_facts, outcomes, compared=arm is not None)
         shared = at > 0 and set(entry.frame.columns) & set(linked[0].frame.columns) - {entry.id}
@@ -84,17 +97,18 @@ def propose(found: Look) -> Proposal:
                 continue
         sources.append(source)
         guesses += new
-    assays = _assays(found, linked, skipped)
+    assays, matrices, asked = _molecular(found, linked, skipped)
     guesses += _altered(assays, {guess.column for guess in guesses})
     return Proposal(
         sources=tuple(sources),
         assays=tuple(assays),
+        matrices=tuple(matrices),
         arm=arm,
-        endpoints=tuple(guess for guess, _ in pairs),
+        endpoints=tuple(guess for guess, _ in pairs) if dated is None else (dated,),
         dates=tuple(facts.name for facts in own[0] if facts.dates),
         columns=tuple(guesses),
         skipped=tuple(skipped),
-        questions=tuple(text for source in sources for text in source.linked.questions),
+        questions=(*(text for source in sources for text in source.linked.questions), *asked),
     )
 
 
@@ -128,24 +142,45 @@ def _endpoints(linked: Linked, columns: Sequence[Facts], tables: int) -> list[En
     ]
 
 
-def _assays(found: Look, linked: Sequence[Linked], skipped: list[tuple[str, str]]) -> list[AssayGuess]:
+def _formats(columns: Sequence[Facts], used: set[str]) -> tuple[tuple[str, str], ...]:
+    """How the dates of an endpoint are written, where that is not the ISO way."""
+    forms = {facts.name: date_format(facts) for facts in columns if facts.name in used}
+    return tuple((name, form) for name, form in forms.items() if form is not None)
+
+
+def _molecular(
+    found: Look, linked: Sequence[Linked], skipped: list[tuple[str, str]]
+) -> tuple[list[AssayGuess], list[MatrixGuess], list[str]]:
+    """Variants and matrices of the patients, with what they need to pass the door, and questions."""
     main = linked[0]
     if main.id is None:
-        return []
+        return [], [], []
     patients = set(as_text(column(main.frame, main.id)).dropna())
     samples = next((entry for entry in linked if entry.layout == "samples"), None)
     owner = None
     if samples is not None and samples.id is not None:
         raw = samples.seen.raw.frame
         owner = dict(zip(as_text(column(raw, samples.seen.sample)), as_text(column(raw, samples.id)), strict=True))
-    out = []
+    assays: list[AssayGuess] = []
+    matrices: list[MatrixGuess] = []
+    asked: list[str] = []
     for seen in found.assays:
-        guess = link_assay(seen, patients, owner)
+        dropped, more = persons_beside(seen.assay.variants.beside, sorted(seen.assay.listed), seen.file)
+        guess = link_assay(replace(seen, dropped=dropped), patients, owner)
         if isinstance(guess, str):
             skipped.append((seen.file, guess))
         else:
-            out.append(guess)
-    return out
+            assays.append(guess)
+            asked += more
+    for block in found.matrices:
+        dropped, more = persons_beside(block.matrix.beside, block.matrix.samples, block.matrix.file)
+        whose = link_matrix(replace(block, dropped=dropped), patients, owner)
+        if isinstance(whose, str):
+            skipped.append((block.matrix.file, whose))
+        else:
+            matrices.append(whose)
+            asked += more
+    return assays, matrices, asked
 
 
 def _altered(assays: Sequence[AssayGuess], taken: set[str]) -> list[Guess]:

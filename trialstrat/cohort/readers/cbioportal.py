@@ -50,6 +50,20 @@ from trialstrat.results import Finding
 T = TypeVar("T")
 
 _CNA_VALUES = (-2.0, -1.5, -1.0, 0.0, 1.0, 2.0)
+#: Profiles of numbers by sample that are read when a protocol names them.
+_PROFILES = frozenset(
+    (
+        ("MRNA_EXPRESSION", "Z-SCORE"),
+        ("MRNA_EXPRESSION", "DISCRETE"),
+        ("METHYLATION", "CONTINUOUS"),
+        ("PROTEIN_LEVEL", "LOG2-VALUE"),
+        ("PROTEIN_LEVEL", "Z-SCORE"),
+        ("PROTEIN_LEVEL", "CONTINUOUS"),
+        ("GENESET_SCORE", "GSVA-SCORE"),
+        ("GENESET_SCORE", "P-VALUE"),
+        ("GENERIC_ASSAY", "LIMIT-VALUE"),
+    )
+)
 _CLINICAL = {"PATIENT_ATTRIBUTES": "data_clinical_patient.txt", "SAMPLE_ATTRIBUTES": "data_clinical_sample.txt"}
 
 
@@ -60,8 +74,9 @@ class Study:
     ``patients`` (None where the study has no patient file) and ``samples`` are clinical tables with their labels;
     ``patient_of`` maps samples to patients; ``timelines`` are the event tables by name (timeline_treatment).
     ``copy_number`` holds -2 ... 2 (nan: not assayed), ``matrices`` continuous profiles by stable id (expression, log2
-    copy number), ``structural`` one row per structural variant. ``sequenced`` are the samples whose mutations were
-    looked for.
+    copy number), ``structural`` one row per structural variant. ``profiles`` are further matrices by stable id, read
+    when they are asked for: z-scores, methylation, proteins, scores of gene sets. ``sequenced`` are the samples whose
+    mutations were looked for.
     """
 
     identifier: str
@@ -73,6 +88,8 @@ class Study:
     mutations: Variants | None
     copy_number: Expression | None
     matrices: Mapping[str, Expression]
+    profiles: Mapping[str, Meta]
+    folder: Path
     structural: RawTable | None
     panels: Panels
     sequenced: frozenset[str]
@@ -117,6 +134,7 @@ def read_study(folder: Path, *, several: bool = False) -> Study:
     copy_number, matrices = reading.matrices(patient_of)
     structural = reading.structural(patient_of)
     timelines = reading.timelines()
+    profiles = reading.profiles()
     skipped = reading.skipped()
     if reading.faults:
         raise RefusedError(*reading.faults)
@@ -132,6 +150,8 @@ def read_study(folder: Path, *, several: bool = False) -> Study:
         mutations=mutations,
         copy_number=copy_number,
         matrices=matrices,
+        profiles=profiles,
+        folder=folder,
         structural=structural,
         panels=panels,
         sequenced=looked_at,
@@ -237,11 +257,17 @@ class _Reading:
                 found[Path(meta.data).stem.removeprefix("data_")] = table
         return found
 
+    def profiles(self) -> dict[str, Meta]:
+        """Matrices that are read when they are asked for."""
+        found = [meta for meta in self.metas if meta.data and meta.kind in _PROFILES]
+        self.used |= {meta.file for meta in found}
+        return {meta.get("stable_id"): meta for meta in found}
+
     def skipped(self) -> list[Finding]:
         """What the folder has and this reader does not read, said once per file."""
         self.of_kind("GENE_PANEL_MATRIX", "GENE_PANEL_MATRIX")
         return [
-            finding("W-STUDY-SKIPPED", source=f"{self.folder.name}/{meta.data}", detail=" ".join(meta.kind).lower())
+            finding("I-STUDY-SKIPPED", source=f"{self.folder.name}/{meta.data}", detail=" ".join(meta.kind).lower())
             for meta in self.metas
             if meta.data and meta.file not in self.used
         ]
@@ -318,7 +344,7 @@ def parts_of(study: Study) -> tuple[str, ...]:
         "copy_number": study.copy_number is not None,
         "structural": study.structural is not None,
     }
-    return (*(name for name, there in parts.items() if there), *study.matrices, *study.timelines)
+    return (*(name for name, there in parts.items() if there), *study.matrices, *study.profiles, *study.timelines)
 
 
 def study_table(study: Study, part: str) -> RawTable | None:
@@ -327,8 +353,22 @@ def study_table(study: Study, part: str) -> RawTable | None:
 
 
 def study_matrix(study: Study, part: str) -> Expression | None:
-    """A part that is a matrix of genes and samples; None for another part."""
-    return study.copy_number if part == "copy_number" else study.matrices.get(part)
+    """A part that is a matrix of genes (probes, proteins, sets) and samples; None for another part.
+
+    Raises
+    ------
+    RefusedError
+        When a profile that is read only now has faults, or samples that the clinical files do not have.
+    """
+    if part not in study.profiles:
+        return study.copy_number if part == "copy_number" else study.matrices.get(part)
+    matrix = _matrix(payload_of(study.folder, study.profiles[part].data))
+    strangers = sum(name not in study.patient_of for name in matrix.samples)
+    if strangers:
+        raise RefusedError(
+            finding("E-STUDY-ID", source=matrix.file, bad=strangers, total=len(matrix.samples), lines=[1])
+        )
+    return matrix
 
 
 def study_assay(study: Study, part: str) -> Assay | None:

@@ -28,7 +28,10 @@ Kind = Literal["counts", "tpm", "log2", "other"]
 
 #: Columns beside the values that describe a gene, in files with genes in rows.
 _DESCRIPTIONS = frozenset(
-    ("entrez_gene_id", "description", "gene_id", "entrezid", "ensembl_gene_id", "cytoband", "chr", "gene_type", "locus")
+    (
+        *("entrez_gene_id", "description", "gene_id", "entrezid", "ensembl_gene_id", "cytoband", "chr", "gene_type"),
+        *("locus", "name", "url", "transcript_id"),
+    )
 )
 _GENE_HEADER = re.compile(
     r"(hugo_?)?(gene|symbol|gene_?(symbol|name|id)|hgnc_symbol|probe(set)?(_?id)?)", re.IGNORECASE

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.readers.beside import Beside, of_columns
 from trialstrat.cohort.readers.expression import Expression, Kind, checked_expression
-from trialstrat.cohort.readers.table import MOST_CELLS, Payload
+from trialstrat.cohort.readers.table import MOST_CELLS, Payload, RawTable, checked_names, number_text, text_frame
 from trialstrat.cohort.rules import RefusedError, finding
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -58,6 +58,46 @@ def read_h5ad(payload: Payload, kind: Kind = "other") -> Expression:
     return checked_expression(values, samples, genes, payload, kind=kind, format_="AnnData", beside=beside)
 
 
+def read_obs(payload: Payload) -> RawTable:
+    """What the file knows of its samples (``obs``) as a table, the names of the samples in the first column.
+
+    Raises
+    ------
+    RefusedError
+        When the package h5py is absent, or the file is damaged or no AnnData.
+    """
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        raise RefusedError(finding("E-FORMAT-EXTRA", source=payload.name, detail="h5py, extra 'omics'")) from None
+    try:
+        with h5py.File(io.BytesIO(payload.data), "r") as file:
+            if "obs" not in file:
+                detail = "an HDF5 file without X, obs and var: no AnnData"
+                raise RefusedError(finding("E-FILE-FORMAT", source=payload.name, detail=detail))
+            group = file["obs"]
+            names = _names(group)
+            index = str(group.attrs.get("_index", "_index"))
+            columns = {"sample" if index == "_index" else index: names}
+            for name in (str(entry) for entry in group if entry != index):
+                cells = _texts(group[name])
+                if cells is not None and len(cells) == len(names):
+                    columns[name] = cells
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError, IndexError) as fault:
+        raise RefusedError(finding("E-FILE-DAMAGED", source=payload.name, detail=str(fault)[:80])) from None
+    file_name = f"{payload.name}:obs"
+    if not names:
+        raise RefusedError(finding("E-ROWS-NONE", source=file_name, detail="0 rows"))
+    return RawTable(
+        frame=text_frame(checked_names(list(columns), file_name), list(columns.values())),
+        file=file_name,
+        lines=np.arange(1, len(names) + 1, dtype=np.int64),
+        sha256=payload.sha256,
+        format="h5ad",
+        findings=(finding("I-FILE-FORMAT", source=file_name, detail="AnnData, obs; lines are sample numbers"),),
+    )
+
+
 def _beside(file: Any, samples: int) -> Beside:
     """Texts about the samples (``obs``) and about the whole (``uns``)."""
     columns = {str(name): cells for name in file["obs"] if (cells := _texts(file["obs"][name])) is not None}
@@ -84,6 +124,8 @@ def _texts(node: Any) -> list[str] | None:
     cells = np.atleast_1d(node[()])
     if cells.ndim != 1 or cells.dtype.names is not None:
         return None
+    if cells.dtype.kind == "f":
+        return [number_text(cell) or "" for cell in cells]
     return [cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell) for cell in cells]
 
 

@@ -36,7 +36,7 @@ from trialstrat.results import Finding
 _KNOWN_OTHERS = (
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)"),
     (b"%PDF", "a PDF"),
-    (b"\x89HDF", "an HDF5 file: declare layout: matrix for an AnnData file (.h5ad)"),
+    (b"\x89HDF", "an HDF5 file: declare layout: matrix for an AnnData file (.h5ad), or table: obs for its samples"),
     (b"<?xml", "an XML file"),
     (b"SQLite format 3", "an SQLite database"),
 )
@@ -225,6 +225,8 @@ def _read(payload: Payload, source: Source) -> RawTable:
     reader = next((read for recognised, read in _BY_CONTENT if recognised(data)), None)
     if reader is not None:
         return reader(payload)
+    if h5ad.is_hdf5(data) and source.table == "obs":
+        return h5ad.read_obs(payload)
     other = next((name for mark, name in _KNOWN_OTHERS if data.startswith(mark)), None)
     if other is not None:
         raise RefusedError(finding("E-FILE-FORMAT", source=payload.name, detail=f"this is {other}"))

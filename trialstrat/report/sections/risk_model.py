@@ -368,15 +368,16 @@ def _importance(context: Context) -> Figure | None:
             Dot(label=str(row["label"] or row["feature"]), value=value, lower=lower, upper=upper, written=written)
         )
     ends = [v for dot in dots for v in (dot.lower, dot.upper, dot.value) if v is not None]
-    pad = 0.06 * (max(ends) - min(0.0, *ends))
-    scale = Scale(title="Drop in Uno's C", domain=(min(0.0, *ends) - pad, max(ends) + pad), reference=0.0)
-    first = fmt.listing([fmt.lower_first(dot.label) for dot in dots[:2]])
+    low, high = min(0.0, *ends), max(0.0, *ends)
+    pad = 0.06 * (high - low) or 0.01  # a model of the mean alone loses nothing by any permutation
+    scale = Scale(title="Drop in Uno's C", domain=(low - pad, high + pad), reference=0.0)
+    matter = [fmt.lower_first(dot.label) for dot in dots[:2] if dot.value is not None and dot.value > 0]
     short = [
         Dot(label=d.label, value=d.value, lower=d.lower, upper=d.upper, written=fmt.fixed(d.value, 3)) for d in dots
     ]
     return Figure(
         key="importance",
-        title=f"The model leans most on {first}",
+        title=f"The model leans most on {fmt.listing(matter)}" if matter else "The model leans on no single feature",
         subtitle="Permutation importance of the chosen model, out of fold, with 95% intervals",
         description=fmt.sentence("; ".join(f"{dot.label}: {dot.written}" for dot in dots)),
         panels=(Panel(chart=dot_chart(dots, scale, width=290), narrow=dot_chart(short, scale, width=110)),),

@@ -278,3 +278,50 @@ def test_every_part_by_its_name(study):
     assert structural.listed == {"S1"}
     assert sorted(structural.variants.columns["gene"].to_pylist()) == ["ALK", "EML4"]
     assert study_assay(found, "mrna") is None
+
+
+def profile(kind: str, datatype: str, stable_id: str, text: str) -> dict[str, str]:
+    meta = f"cancer_study_identifier: s\ngenetic_alteration_type: {kind}\ndatatype: {datatype}\n"
+    return {
+        f"meta_{stable_id}.txt": f"{meta}stable_id: {stable_id}\ndata_filename: data_{stable_id}.txt\n",
+        f"data_{stable_id}.txt": text,
+    }
+
+
+PROFILES = {
+    **profile("MRNA_EXPRESSION", "Z-SCORE", "zscores", "Hugo_Symbol\tEntrez_Gene_Id\tS1\tS2\nESR1\t2099\t-1.5\t2\n"),
+    **profile("METHYLATION", "CONTINUOUS", "hm450", "ENTITY_STABLE_ID\tNAME\tURL\tS1\tS3\ncg01\tA\tb\t0.1\tNA\n"),
+    **profile("GENESET_SCORE", "GSVA-SCORE", "gsva", "geneset_id\tS1\tS2\tS3\nHALLMARK_HYPOXIA\t0.5\t-0.5\t0\n"),
+    **profile("PROTEIN_LEVEL", "LOG2-VALUE", "rppa", "Composite.Element.REF\tS1\nAKT1|AKT_pS473\t1.25\n"),
+    **profile("COPY_NUMBER_ALTERATION", "SEG", "seg", "ID\tchrom\tloc.start\tseg.mean\nS1\t1\t1\t.1\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("part", "genes", "samples", "first"),
+    [
+        ("zscores", ("ESR1",), ("S1", "S2"), -1.5),
+        ("hm450", ("cg01",), ("S1", "S3"), 0.1),
+        ("gsva", ("HALLMARK_HYPOXIA",), ("S1", "S2", "S3"), 0.5),
+        ("rppa", ("AKT1|AKT_pS473",), ("S1",), 1.25),
+    ],
+)
+def test_profiles_of_the_format_are_matrices_when_they_are_named(study, part, genes, samples, first):
+    found = read_study(study(PROFILES))
+    assert part in parts_of(found)
+    matrix = study_matrix(found, part)
+    assert (matrix.genes, matrix.samples, matrix.values[0, 0]) == (genes, samples, first)
+
+
+def test_what_is_not_read_of_a_correct_folder_is_a_note(study):
+    found = read_study(study(PROFILES))
+    said = [(entry.code, entry.severity, entry.source) for entry in found.findings]
+    assert said == [("I-STUDY-SKIPPED", "note", "mine/data_seg.txt")]
+
+
+def test_a_profile_of_strangers_is_refused_when_it_is_named(study):
+    text = "Hugo_Symbol\tS1\tS9\nESR1\t1\t2\n"
+    found = read_study(study({**PROFILES, "data_zscores.txt": text}))
+    with pytest.raises(RefusedError) as raised:
+        study_matrix(found, "zscores")
+    assert [entry.code for entry in raised.value.findings] == ["E-STUDY-ID"]
