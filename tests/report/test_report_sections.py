@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from fixture_models import single_arm_primary
 from fixture_record import STUDY
 from page_tree import Node, Page
 
+from tests.helpers.synthetic import cohort, trial
 from trialstrat.report.build import build_report
 from trialstrat.report.context import Context
 from trialstrat.report.criteria_text import criteria_text
 from trialstrat.report.model import RunRecord
 from trialstrat.report.page import Figure, ReportPage, TableView
 from trialstrat.report.render import render
+from trialstrat.report.sections import factors
 from trialstrat.report.sentences import certainty, effect, more_or_fewer, whom
 from trialstrat.results import Column, Estimate, Finding, StageResult, Table
+from trialstrat.subgroups.prognostic import prognostic_study
 
 
 def added(record: RunRecord, stage: str, *estimates: Estimate) -> RunRecord:
@@ -332,3 +337,33 @@ def test_every_figure_states_a_finding(record: RunRecord) -> None:
     assert len(titles) == len(set(titles))
     numbered = [title for title in titles if any(letter.isdigit() for letter in title)]
     assert len(numbered) >= len(titles) - 2
+
+
+@pytest.mark.parametrize("kind", ["time_to_event", "continuous", "binary"])
+def test_factors_stand_under_their_heading(kind: str) -> None:
+    rest: dict[str, Any] = {"endpoint": {}} if kind == "time_to_event" else {}
+    value = None
+    if kind != "time_to_event":
+        rest = {
+            "endpoint": {"kind": kind, "value": "y", "time": None, "event": None, "horizon": None, "unit": None},
+            "estimand": {
+                "population": "all", "treatment": "drug", "endpoint": "pfs",
+                "summary": "mean_difference" if kind == "continuous" else "odds_ratio",
+            },
+        }  # fmt: skip
+    if kind == "binary":
+        rest["endpoint"] |= {"positive": [1], "negative_values": [0]}
+    if kind == "continuous":
+        value = np.random.default_rng(1).normal(30.123456, 5, 300)
+    stage = prognostic_study(cohort(trial(n=300), value=value, **rest))
+    assert stage is not None
+    section = factors.build(Context(RunRecord(study={}, stages={"prognostic": stage})))
+    assert section is not None
+    (table,) = (block for block in section.blocks if isinstance(block, TableView))
+    headings = [row.cells[0].text for row in table.rows if row.divider]
+    assert headings == ["Stage", "Site", "Marker"]
+    width = len(table.heads[0])
+    assert all(row.cells[0].span == width for row in table.rows if row.divider)
+    assert all(len(row.cells) == width for row in table.rows if not row.divider)
+    # no number with the decimals of a computer
+    assert not [c.text for row in table.rows for c in row.cells if re.search(r"\d\.\d{5,}", c.text)]

@@ -225,7 +225,7 @@ def _described(outcome: ShownOutcome, rows: Mask) -> tuple[Cell, ...]:
 def _level_table(outcome: ShownOutcome, rows: Sequence[tuple[Cell, ...]]) -> Table:
     continuous = outcome.kind == "continuous"
     described = (
-        (Column(key="mean", label="Mean"), Column(key="median", label="Median"))
+        (Column(key="mean", label="Mean", kind="number"), Column(key="median", label="Median", kind="number"))
         if continuous
         else (
             Column(key="events", label="With the event", kind="count"),

@@ -234,6 +234,7 @@ def test_the_section_has_both_tables_and_the_reference():
     assert found.lead.startswith("Uno's C, Risk score: 0.")
     keys = {block.key: block for block in found.blocks if isinstance(block, TableView)}
     assert set(keys) == {"published-performance", "published-terms"}
-    assert len(keys["published-performance"].rows) == 1
+    rows = keys["published-performance"].rows
+    assert [row.cells[0].text for row in rows] == ["Risk score", "All patients", ""]
     assert "Somebody 1999" in str(found.blocks[-1])
     assert section.build(Context(RunRecord(study={}, stages={}))) is None

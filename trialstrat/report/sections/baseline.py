@@ -26,7 +26,7 @@ def build(context: Context) -> Section | None:
         blocks.append(_table_one(one, smd, context))
     if smd is not None:
         blocks.append(_smd_figure(smd, context))
-    if follow is not None:
+    if follow is not None and context.endpoint.get("kind") not in ("binary", "continuous"):
         blocks.append(_follow_up(follow, context))
     return Section(key="baseline", title="Baseline", lead=_lead(smd, context), blocks=tuple(blocks))
 

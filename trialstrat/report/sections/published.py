@@ -5,14 +5,12 @@ from __future__ import annotations
 from trialstrat.report import format as fmt
 from trialstrat.report import tables
 from trialstrat.report.context import Context
-from trialstrat.report.page import Block, Notice, Section, TableView
+from trialstrat.report.page import Block, Cell, Notice, Row, Section, TableView
 from trialstrat.report.sections import general
 from trialstrat.results import Table
 
-READING = (
-    "Nothing was learned for these numbers: the coefficients are those of the publication.",
-    "A calibration slope below 1 says that predictions are too extreme for these patients, above 1 not enough so.",
-)
+READING = "Nothing was learned for these numbers: the coefficients are those of the publication."
+SLOPE = "A calibration slope below 1 says that predictions are too extreme for these patients, above 1 not enough so."
 #: Measures shown as shares.
 _SHARES = ("within",)
 
@@ -25,7 +23,8 @@ def build(context: Context) -> Section | None:
     blocks: list[Block] = []
     performance, terms = (context.record.table(f"published.{name}") for name in ("performance", "terms"))
     if performance is not None:
-        blocks += [Notice(heading="How to read it", items=READING), _performance(performance)]
+        items = (READING, SLOPE) if "slope" in performance.column("metric") else (READING,)
+        blocks += [Notice(heading="How to read it", items=items), _performance(performance)]
     if terms is not None:
         blocks.append(_terms(terms))
     blocks += general.findings(stage)
@@ -45,42 +44,31 @@ def _lead(context: Context) -> str:
 
 
 def _performance(table: Table) -> TableView:
-    """One row per model and group, one column per measure."""
-    rows = table.records()
-    metrics = list(dict.fromkeys((str(row["metric"]), str(row["metric_label"])) for row in rows))
-    places = list(dict.fromkeys((str(row["model"]), str(row["group"])) for row in rows))
-    found = {(str(row["model"]), str(row["group"]), str(row["metric"])): row for row in rows}
+    """A row per group and measure, under the name of the model."""
     notes = tables.Footnotes()
-    out = []
-    for model, group in places:
-        own = [found[model, group, metric] for metric, _ in metrics if (model, group, metric) in found]
-        cells = []
-        for metric, _ in metrics:
-            row = found.get((model, group, metric))
-            how = fmt.percent if metric in _SHARES else lambda value: fmt.fixed(value, 2)
-            keys = ("value", "lower", "upper")
-            cells.append(
-                tables.text("")
-                if row is None
-                else tables.ranged(row, keys, how, str(row["reason"] or "not estimable"), notes)
-            )
-        head = own[0]
-        out.append(
+    heads = ["Patients", tables.numeric("n"), "Measure", tables.numeric("Value (95% interval)")]
+    rows: list[Row] = []
+    model = group = ""
+    for row in table.records():
+        if row["model"] != model:
+            rows.append(tables.divider(str(row["label"]), len(heads)))
+        first = (row["model"], row["group"]) != (model, group)
+        model, group = str(row["model"]), str(row["group"])
+        how = fmt.percent if row["metric"] in _SHARES else lambda value: fmt.fixed(value, 2)
+        rows.append(
             tables.row(
-                tables.text(head["label"], header=True),
-                tables.text(head["group_label"]),
-                tables.value(head["n"], fmt.count),
-                *cells,
+                tables.text(row["group_label"], header=True) if first else Cell(text="", header=True),
+                tables.value(row["n"], fmt.count) if first else Cell(text="", numeric=True),
+                tables.text(row["metric_label"]),
+                tables.ranged(row, ("value", "lower", "upper"), how, str(row["reason"] or "not estimable"), notes),
+                level=1,
             )
         )
-    heads = tables.heads(
-        "Model", "Patients", tables.numeric("n"), *(tables.numeric(f"{label} (95% interval)") for _, label in metrics)
-    )
     return TableView(
         key="published-performance",
         caption=table.title,
-        heads=heads,
-        rows=tuple(out),
+        heads=tables.heads(*heads),
+        rows=tuple(rows),
         note=table.note,
         footnotes=notes.entries(),
     )
