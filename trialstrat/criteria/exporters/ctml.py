@@ -16,6 +16,9 @@ from trialstrat.protocol.language.model import AllOf, Alteration, AnyOf, Conditi
 from trialstrat.protocol.language.text import number_text, value_text
 
 _GENDER = {8507: "Male", 8532: "Female"}
+_CALLS = {
+    -2.0: "Homozygous deletion", -1.0: "Heterozygous deletion", 1.0: "Gain", 2.0: "High Amplification",
+}  # fmt: skip
 _MSI = {"msi-h": "MSI-H", "mss": "MSS"}
 
 
@@ -91,6 +94,8 @@ def _genomic(node: Alteration, *, negated: bool) -> dict[str, Any]:
         if len(node.classes) <= 1:
             return {"genomic": base | ({"variant_classification": node.classes[0]} if node.classes else {})}
         return {"or": [{"genomic": {**base, "variant_classification": entry}} for entry in node.classes]}
+    if node.event == "copy_number" and not negated:
+        return _copies(node)
     if node.event == "tmb" and not negated:
         return _ranges("tmb_numerical", node)
     if node.event == "msi" and not negated:
@@ -99,6 +104,20 @@ def _genomic(node: Alteration, *, negated: bool) -> dict[str, Any]:
             found = [{"genomic": {"ms_status": state}} for state in states]
             return found[0] if len(found) == 1 else {"or": found}
     raise CannotCarryError(f"CTML cannot state {'the absence of ' if negated else ''}{node.event} this way")
+
+
+def _copies(node: Alteration) -> dict[str, Any]:
+    """Discrete copy number (-2 to 2) from one end on, as the calls that MatchMiner knows."""
+    ends = {key: getattr(node, key) for key in ("at_least", "above", "at_most", "below")}
+    ((key, bound), *more) = [(key, end) for key, end in ends.items() if end is not None]
+    held = {"at_least": float.__ge__, "above": float.__gt__, "at_most": float.__le__, "below": float.__lt__}[key]
+    calls = [name for copies, name in _CALLS.items() if held(copies, float(bound))]
+    neutral = held(0.0, float(bound))
+    if more or neutral or not calls:
+        raise CannotCarryError("CTML states copy number as gains from 1 on or losses from -1 on (discrete, -2 to 2)")
+    base = {"hugo_symbol": node.gene, "variant_category": "Copy Number Variation"}
+    found = [{"genomic": {**base, "cnv_call": name}} for name in calls]
+    return found[0] if len(found) == 1 else {"or": found}
 
 
 def _yaml(value: Any, depth: int) -> list[str]:

@@ -12,11 +12,18 @@ import re
 import uuid
 from typing import Any
 
-from trialstrat.criteria.exporters.base import CannotCarryError, Export, Exportable, Loss, wanted
+from trialstrat.criteria.exporters.base import CannotCarryError, Export, Exportable, Loss, opposite, wanted
 from trialstrat.protocol.base import Value
 from trialstrat.protocol.language.criterion import Criterion
-from trialstrat.protocol.language.model import AllOf, AnyOf, Condition
+from trialstrat.protocol.language.model import AllOf, Alteration, AnyOf, Condition, Negation
 
+#: LOINC code, where there is one, and the words for what is measured; a variant is 69548-6, Genetic variant assessment.
+_EVENTS = {
+    "tmb": ("94076-7", "tumour mutational burden"),
+    "msi": ("81695-9", "microsatellite instability"),
+    "copy_number": ("", "copy number of {gene}"),
+    "expression": ("", "expression of {gene}"),
+}
 _UCUM = "http://unitsofmeasure.org"
 #: Names of resources become addresses within this one.
 _SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:trialstrat:criteria")
@@ -77,32 +84,61 @@ def _characteristics(entry: Criterion, source: Exportable) -> list[dict[str, Any
     for part in parts:
         if isinstance(part, AnyOf):
             raise CannotCarryError("a Group of R5 joins its characteristics with and; 'or' cannot be stated")
-        if not isinstance(part, Condition):
-            raise CannotCarryError("a Group of R5 cannot state dated records or molecular events of this kind")
-        out += _of_condition(part, source)
+        negated = isinstance(part, Negation)
+        inner = part.negated if isinstance(part, Negation) else part
+        if isinstance(inner, Alteration):
+            out += _of_event(inner, negated=negated)
+        elif isinstance(part, Condition):
+            out += _of_condition(part, source)
+        else:
+            raise CannotCarryError("a Group of R5 cannot state dated records, nor compare columns")
     return [{**body, "extension": [{"url": "urn:trialstrat:criterion:id", "valueString": entry.id}]} for body in out]
+
+
+def _of_event(node: Alteration, *, negated: bool) -> list[dict[str, Any]]:
+    """A molecular event: a variant that was found, or the value or state of a named observation."""
+    if node.event == "mutation":
+        what = [f"{node.gene} variant", *node.classes, *([node.protein_change] if node.protein_change else [])]
+        return [{"code": _coded("69548-6", ", ".join(what)), "valueBoolean": True, "exclude": negated}]
+    asked = node.condition(_EVENTS[node.event][1].format(gene=node.gene))
+    if negated and asked.one_of:
+        asked = Condition(column=asked.column, none_of=asked.one_of)
+    elif negated:
+        turned = opposite(asked)
+        if not isinstance(turned, Condition):
+            raise CannotCarryError(f"a Group of R5 cannot state that {node.event} lies outside a range")
+        asked = turned
+    code = _coded(_EVENTS[node.event][0], asked.column)
+    return [{**body, "code": code} for body in _values(asked, node.unit)]
+
+
+def _coded(loinc: str, text: str) -> dict[str, Any]:
+    return {"coding": [{"system": "http://loinc.org", "code": loinc}], "text": text} if loinc else {"text": text}
 
 
 def _of_condition(node: Condition, source: Exportable) -> list[dict[str, Any]]:
     code = {"text": source.labels.get(node.column, node.column)}
     unit = node.unit or source.units.get(node.column, "")
+    return [{"code": code, **body} for body in _values(node, unit)]
+
+
+def _values(node: Condition, unit: str) -> list[dict[str, Any]]:
+    """The values of a condition, one characteristic each, and whether having it excludes."""
     if node.present is not None:
         raise CannotCarryError("a Group cannot ask whether a value is known")
     if node.equals is not None or len(node.one_of) == 1:
         value = node.one_of[0] if node.one_of else node.equals
-        return [{"code": code, **_value(value), "exclude": False}]
+        return [{**_value(value), "exclude": False}]
     if node.none_of:
-        return [{"code": code, **_value(value), "exclude": True} for value in node.none_of]
+        return [{**_value(value), "exclude": True} for value in node.none_of]
     if node.one_of:
         raise CannotCarryError("a Group of R5 takes one value per characteristic; 'one of' several cannot be stated")
     if node.at_least is not None and node.at_most is not None:
         ends = {"low": _quantity(node.at_least, unit), "high": _quantity(node.at_most, unit)}
-        return [{"code": code, "valueRange": ends, "exclude": False}]
+        return [{"valueRange": ends, "exclude": False}]
     ends = ((">=", node.at_least), (">", node.above), ("<=", node.at_most), ("<", node.below))
     return [
-        {"code": code, "valueQuantity": _quantity(bound, unit, sign), "exclude": False}
-        for sign, bound in ends
-        if bound is not None
+        {"valueQuantity": _quantity(bound, unit, sign), "exclude": False} for sign, bound in ends if bound is not None
     ]
 
 

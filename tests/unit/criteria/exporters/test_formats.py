@@ -239,13 +239,51 @@ def test_fhir_group_and_study() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a is known", "ecog in (0, 1)", "a >= 1 or b >= 1", "(any lab)", "mutation of EGFR", "18 <= age"]
+    "text",
+    [
+        "a is known",
+        "ecog in (0, 1)",
+        "a >= 1 or b >= 1",
+        "(any lab)",
+        'msi in ("MSI-H", "MSI-L")',
+        "not 1 <= tmb <= 2",
+        "a < b",
+        "18 <= age",
+    ],
 )
 def test_fhir_lists_what_a_group_cannot_state(text: str) -> None:
     if text == "18 <= age":
         assert "met" in made("fhir", ("I1", "inclusion", "age >= 18", "met")).losses[0].reason
     else:
         assert [loss.criterion for loss in made("fhir", ("I1", "inclusion", text, "unknown")).losses] == ["I1"]
+
+
+def test_fhir_states_molecular_events() -> None:
+    found = made(
+        "fhir",
+        ("I1", "inclusion", 'mutation of EGFR class ("Missense_Mutation") change "p.L858R"', "unknown"),
+        ("E1", "exclusion", "mutation of KRAS", "unknown"),
+        ("I2", "inclusion", "tmb >= 10", "unknown"),
+        ("E2", "exclusion", 'msi in ("MSS", "MSI-L")', "unknown"),
+        ("E3", "exclusion", "copy_number of ERBB2 >= 2 or expression of CD274 < 1", "unknown"),
+    )
+    assert not found.losses
+    group = json.loads(found.content)["entry"][1]["resource"]
+    told = [
+        (entry["code"]["text"], entry["code"].get("coding", [{}])[0].get("code"), entry["exclude"])
+        for entry in group["characteristic"]
+    ]
+    assert told == [
+        ("EGFR variant, Missense_Mutation, p.L858R", "69548-6", False),
+        ("KRAS variant", "69548-6", True),
+        ("tumour mutational burden", "94076-7", False),
+        ("microsatellite instability", "81695-9", True),
+        ("microsatellite instability", "81695-9", True),
+        ("copy number of ERBB2", None, False),
+        ("expression of CD274", None, False),
+    ]
+    values = [entry.get("valueQuantity", {}) for entry in group["characteristic"]]
+    assert [(value["comparator"], value["value"]) for value in values if value] == [(">=", 10), ("<", 2), (">=", 1)]
 
 
 # -- CTML ------------------------------------------------------------------------------------------------------------
@@ -281,3 +319,26 @@ def test_ctml_tree() -> None:
         ]
     }
     assert [entry["id"] for entry in body["eligibility"]] == ["I1", "I2", "E1", "E2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ("copy_number of ERBB2 >= 2", ["High Amplification"]),
+        ("copy_number of ERBB2 > 0", ["Gain", "High Amplification"]),
+        ("copy_number of CDKN2A <= -1", ["Homozygous deletion", "Heterozygous deletion"]),
+        ("copy_number of CDKN2A < -1.5", ["Homozygous deletion"]),
+        ("copy_number of CDKN2A >= 0", None),
+        ("1 <= copy_number of CDKN2A <= 2", None),
+        ("copy_number of CDKN2A >= 3", None),
+        ("expression of CD274 >= 3", None),
+    ],
+)
+def test_ctml_copy_number(text: str, calls: list[str] | None) -> None:
+    found = made("ctml", ("I1", "inclusion", text, "unknown"))
+    assert bool(found.losses) == (calls is None)
+    if calls is not None:
+        (match,) = parse_yaml(found.content, "x.yml").value["treatment_list"]["step"][0]["match"]
+        genomic = [entry["genomic"] for entry in match.get("or", [match])]
+        assert [entry["cnv_call"] for entry in genomic] == calls
+        assert {entry["variant_category"] for entry in genomic} == {"Copy Number Variation"}

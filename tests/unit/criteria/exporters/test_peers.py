@@ -119,11 +119,12 @@ def test_usdm4_reads_the_published_studies_the_same_way(usdm: Peer, name: str) -
 
 
 def test_fhir_resources_reads_the_group_and_the_study_and_loses_nothing(fhir: Peer) -> None:
-    text = made("fhir", *LINES, ("I5", "inclusion", '50 <= weight <= 120 "kg"', "unknown")).content
+    molecular = ("I6", "inclusion", 'mutation of EGFR and tmb >= 10 and msi in ("MSS")', "unknown")
+    text = made("fhir", *LINES, ("I5", "inclusion", '50 <= weight <= 120 "kg"', "unknown"), molecular).content
     found = fhir.ask(do="load", text=text)
     assert found == [entry["resource"] for entry in json.loads(text)["entry"]]
     assert [entry["resourceType"] for entry in found] == ["ResearchStudy", "Group"]
-    assert len(found[1]["characteristic"]) == 5
+    assert len(found[1]["characteristic"]) == 8
 
 
 @pytest.mark.parametrize("lines", [(("I9", "inclusion", "", "unknown"),), EVERY_KIND])
