@@ -17,7 +17,7 @@ from trialstrat.protocol.language.text import number_text, value_text
 
 _GENDER = {8507: "Male", 8532: "Female"}
 _CALLS = {
-    -2.0: "Homozygous deletion", -1.0: "Heterozygous deletion", 1.0: "Gain", 2.0: "High Amplification",
+    -2.0: "Homozygous Deletion", -1.0: "Heterozygous Deletion", 1.0: "Gain", 2.0: "High Amplification",
 }  # fmt: skip
 _MSI = {"msi-h": "MSI-H", "mss": "MSS"}
 

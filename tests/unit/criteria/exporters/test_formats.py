@@ -326,8 +326,8 @@ def test_ctml_tree() -> None:
     [
         ("copy_number of ERBB2 >= 2", ["High Amplification"]),
         ("copy_number of ERBB2 > 0", ["Gain", "High Amplification"]),
-        ("copy_number of CDKN2A <= -1", ["Homozygous deletion", "Heterozygous deletion"]),
-        ("copy_number of CDKN2A < -1.5", ["Homozygous deletion"]),
+        ("copy_number of CDKN2A <= -1", ["Homozygous Deletion", "Heterozygous Deletion"]),
+        ("copy_number of CDKN2A < -1.5", ["Homozygous Deletion"]),
         ("copy_number of CDKN2A >= 0", None),
         ("1 <= copy_number of CDKN2A <= 2", None),
         ("copy_number of CDKN2A >= 3", None),
