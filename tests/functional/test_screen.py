@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
 import pytest
 
 from tests.functional.test_run import invoke
+from trialstrat import store
+from trialstrat.criteria.protocol_text import from_protocol_text
+from trialstrat.protocol.language.criterion import CriteriaSet
 
 HEAD = "patient,age,malignancy,marker,stage\n"
 PATIENTS = HEAD + "A,40,no,2.5,III\nB,17,no,2.5,III\nC,40,yes,2.5,III\nD,,no,2.5,III\nE,40,,2.5,III\nF,17,,2.5,III\n"
@@ -79,3 +83,37 @@ def test_screening_the_cohort_again_selects_the_analysed(finished: Path, tmp_pat
         written = sum(row["I1"] == "met" and row["E1"] == "not met" for row in csv.DictReader(handle))
     body = json.loads((finished / "results.json").read_text())
     assert written == next(entry["value"] for entry in body["estimates"] if entry["id"] == "cohort.n")
+
+
+@pytest.mark.parametrize("to", ["text", "csv"])
+def test_exported_criteria_select_the_analysed_too(to: str, finished: Path, tmp_path: Path) -> None:
+    """What leaves as text or CSV comes back as criteria that decide about every patient, missing values included."""
+    from tests.functional.study import HEAD as STUDY_HEAD
+    from tests.functional.study import rows
+
+    exported = tmp_path / f"criteria.{to}"
+    code, output = invoke("export", finished, "--to", to, "--out", exported)
+    assert code == 0, output
+    text = exported.read_text(encoding="utf-8")
+    if to == "text":
+        held = from_protocol_text(text)
+    else:
+        told = list(csv.DictReader(io.StringIO(text)))
+        entries = [
+            {**{key: row[key] for key in ("id", "kind", "text", "missing")}, "when": row["condition"] or ()}
+            for row in told
+        ]
+        held = CriteriaSet.model_validate({"criteria": entries})
+    body = held.model_dump(mode="json", exclude_defaults=True) | {"id": "patient"}
+    (tmp_path / "back.yaml").write_text(store.yaml_text(body), encoding="utf-8")
+    lines = [line.split(",") for line in rows()]
+    for at, column in ((1, 4), (3, 7), (5, 6), (8, 5)):
+        lines[at][column] = ""
+    (tmp_path / "new.csv").write_text(STUDY_HEAD + "\n".join(map(",".join, lines)) + "\n")
+    found = []
+    for criteria in (finished, tmp_path / "back.yaml"):
+        code, output = invoke("screen", criteria, tmp_path / "new.csv", "--id", "patient")
+        assert code == 0, output
+        found.append(decisions(tmp_path / "new.screened.csv"))
+    assert found[0] == found[1]
+    assert {decision for decision, _ in found[0].values()} == {"eligible", "not eligible", "unknown"}

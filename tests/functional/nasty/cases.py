@@ -1,4 +1,4 @@
-"""The catalogue's cases 1 to 60 that the door judges: what is changed, how it must end, and what must be found.
+"""The catalogue's cases 1 to 63 that the door judges: what is changed, how it must end, and what must be found.
 
 A row is (number in the catalogue, test id, file or builder of one, changes of the base study, exit code, codes found).
 Codes are those of errors where the exit code is 3, 5 or 8, those of warnings otherwise. ``same`` marks inputs whose
@@ -363,6 +363,34 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         61, "61-selects-too-few", "00_clean.csv", 5, ("N-EVENTS", "N-EVENTS"), changes=older_than(75)
+    ),
+    Case(
+        62, "62-unknown-column", "00_clean.csv", 3, ("E-COLUMN-MISSING",), changes=criterion(column="AGEE", at_least=18)
+    ),
+    Case(
+        62, "62-number-of-text", "00_clean.csv", 3, ("E-CRIT-TYPE", "E-VALUE-TEXT"),
+        changes=criterion(column="SEX", at_least=1),
+    ),
+    Case(62, "62-undeclared-text", "00_clean.csv", 3, ("E-VALUE-TEXT",), changes=criterion(column="ARM", at_least=1)),
+    Case(62, "62-the-time", "00_clean.csv", 3, ("E-CRIT-OUTCOME",), changes=criterion(column="OS_MONTHS", at_least=6)),
+    Case(62, "62-the-event", "00_clean.csv", 3, ("E-CRIT-OUTCOME",), changes=criterion(column="OS_EVENT", equals=0)),
+    Case(
+        62, "62-hidden-in-not", "00_clean.csv", 3, ("E-CRIT-OUTCOME",),
+        changes={"eligibility": [{"id": "I1", "kind": "exclusion", "when": "not (OS_MONTHS >= 6 or AGE >= 18)"}]},
+    ),
+    Case(
+        63, "63-contradiction", "00_clean.csv", 3, ("E-CRIT-CONTRADICTION",),
+        changes={"eligibility": [{"id": "I1", "kind": "inclusion", "when": "AGE > 70 and AGE < 60"}]},
+    ),
+    Case(
+        63, "63-contradicting-each-other", "00_clean.csv", 3, ("E-CRIT-CONTRADICTION",),
+        changes={"eligibility": [{"id": "I1", "kind": "inclusion", "when": "AGE > 70"},
+                                 {"id": "E1", "kind": "exclusion", "when": "AGE >= 60"}]},
+    ),
+    Case(
+        63, "63-twice", "00_clean.csv", 0, ("W-CRIT-TWICE",),
+        changes={"eligibility": [{"id": "I1", "kind": "inclusion", "when": 'AGE >= 18 "a"'},
+                                 {"id": "I2", "kind": "inclusion", "when": 'AGE >= 18 "a"'}]},
     ),
 )  # fmt: skip
 

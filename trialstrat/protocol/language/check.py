@@ -173,8 +173,8 @@ class _Checker:
     def condition(self, node: Condition, table: str, columns: _Columns) -> Iterator[Fault]:
         name = node.column
         yield from self.known(name, table, columns)
-        if name not in columns:
-            return
+        if name not in columns or columns[name].outcome:
+            return  # of an outcome nothing may be asked, whatever its kind
         declared = columns[name]
         if ranged(node):
             yield from _range(node, declared)
