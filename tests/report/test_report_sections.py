@@ -18,11 +18,12 @@ from trialstrat.report.build import build_report
 from trialstrat.report.context import Context
 from trialstrat.report.criteria_text import criteria_text
 from trialstrat.report.model import RunRecord
-from trialstrat.report.page import Figure, ReportPage, TableView
+from trialstrat.report.page import Figure, ReportPage, Stats, TableView
 from trialstrat.report.render import render
-from trialstrat.report.sections import factors
+from trialstrat.report.sections import effects, factors, primary
 from trialstrat.report.sentences import certainty, effect, more_or_fewer, whom
 from trialstrat.results import Column, Estimate, Finding, StageResult, Table
+from trialstrat.subgroups.primary import primary_analysis
 from trialstrat.subgroups.prognostic import prognostic_study
 
 
@@ -321,7 +322,7 @@ def test_binary_and_measured_outcomes_have_their_own_words(record: RunRecord) ->
             "unit": "probability",
         },
     )
-    assert "20 with hormone therapy and 30 with no hormone therapy are expected to be with the event" in effect(binary)
+    assert "20 with hormone therapy and 30 with no hormone therapy are expected to have the event" in effect(binary)
     assert "10 fewer (95% interval 1 more to 20 fewer)" in effect(binary)
     assert "20 fewer to 1 more of 100 patients with the event" in certainty(binary)
     measured = of(
@@ -367,3 +368,55 @@ def test_factors_stand_under_their_heading(kind: str) -> None:
     assert all(len(row.cells) == width for row in table.rows if not row.divider)
     # no number with the decimals of a computer
     assert not [c.text for row in table.rows for c in row.cells if re.search(r"\d\.\d{5,}", c.text)]
+
+
+def other_outcome(kind: str) -> RunRecord:
+    """A two-arm trial with an outcome that is no time, as a run stores it."""
+    endpoint = {"kind": kind, "value": "y", "time": None, "event": None, "horizon": None, "unit": None}
+    endpoint |= {"positive": [1], "negative_values": [0]} if kind == "binary" else {}
+    summary = "mean_difference" if kind == "continuous" else "risk_difference"
+    estimand = {"population": "all", "treatment": "drug", "endpoint": "pfs", "summary": summary}
+    value = np.random.default_rng(1).normal(30, 5, 300) if kind == "continuous" else None
+    stage = primary_analysis(cohort(trial(n=300), value=value, endpoint=endpoint, estimand=estimand))
+    arms = [
+        {"name": "ctrl", "label": "Control", "control": True},
+        {"name": "t1", "label": "Drug", "control": False},
+    ]
+    study = {**STUDY, "arms": arms, "endpoint": {"label": "Response", "kind": kind}, "allocation": "randomised"}
+    return RunRecord(study=study, stages={"primary": stage})
+
+
+@pytest.mark.parametrize(
+    ("kind", "lead", "first"),
+    [
+        ("binary", "risk difference in percentage points", "Risk difference, percentage points"),
+        ("continuous", "difference in means", "Difference in means"),
+    ],
+)
+def test_outcomes_that_are_no_times_lead_with_their_own_effect(kind: str, lead: str, first: str) -> None:
+    record = other_outcome(kind)
+    section = primary.build(Context(record))
+    assert section is not None
+    assert section.lead.startswith(f"Drug against control: {lead} ")
+    (stats,) = (block for block in section.blocks if isinstance(block, Stats))
+    assert stats.items[0].label == first
+    assert not any(item.reason for item in stats.items)
+    page = render(build_report(record))
+    assert "Ties:" not in page
+    assert "hazard ratio was estimated" not in page
+    if kind == "binary":
+        assert "are expected to have the event" in page
+
+
+def test_an_adjusted_ratio_does_not_borrow_the_p_of_the_plain_one(record: RunRecord) -> None:
+    made = added(
+        record,
+        "primary",
+        Estimate(
+            name="primary.cox.adjusted_hazard_ratio.yes_vs_no", label="Adjusted, x", value=0.7, lower=0.5, upper=0.9
+        ),
+        Estimate(name="primary.cox.p.yes_vs_no", label="p, x", value=0.0123, unit="p"),
+    )
+    table = effects.effects(Context(made))
+    (row,) = (row for row in table.rows if row.cells[0].text == "Hazard ratio, adjusted")
+    assert row.cells[2].text == ""

@@ -97,6 +97,13 @@ class Context:
         control = self.control
         return tuple((f"{arm}_vs_{control}", arm, str(control)) for arm in self.treatments) if control else ()
 
+    def pair_label(self, pair: str) -> str:
+        """A comparison in words."""
+        for suffix, treatment, control in self.pairs:
+            if suffix == pair:
+                return f"{self.arm_label(treatment)} against {fmt.lower_first(self.arm_label(control))}"
+        return pair
+
     def arm_label(self, name: str) -> str:
         """The readable name of an arm."""
         for arm in self.arms:

@@ -91,11 +91,11 @@ def _for_events(context: Context) -> str:
     )
 
 
-#: (difference, value of an arm, what is counted) by kind of endpoint; the first that a run holds is told.
+#: (difference, value of an arm, what is expected, what was seen) by kind of endpoint; the first in a run is told.
 ABSOLUTE = (
-    ("milestone.difference", "milestone", "{free} at {horizon}"),
-    ("cif.difference", "cif", "with the event by {horizon}"),
-    ("risk_difference", "risk", "with the event"),
+    ("milestone.difference", "milestone", "be {free} at {horizon}", "were {free} at {horizon}"),
+    ("cif.difference", "cif", "have the event by {horizon}", "had the event by {horizon}"),
+    ("risk_difference", "risk", "have the event", "had the event"),
 )
 
 
@@ -106,16 +106,16 @@ def effect(context: Context) -> str:
     if context.record.stage("primary") is None:
         return "The effect of treatment was not estimated in this run."
     suffix, treatment, control = context.pairs[0]
-    for name, by_arm, counted in ABSOLUTE:
+    for name, by_arm, expected, seen in ABSOLUTE:
         difference = context.ok(f"primary.{name}.{suffix}")
         with_t, without = (context.ok(f"primary.{by_arm}.{arm}") for arm in (treatment, control))
         if difference and with_t and without:
             names = [fmt.lower_first(context.arm_label(arm)) for arm in (treatment, control)]
-            verb = "are expected to be" if context.randomised else "were"
-            state = counted.format(horizon=context.at_horizon, free=context.free)
+            words = f"are expected to {expected}" if context.randomised else seen
+            state = words.format(horizon=context.at_horizon, free=context.free)
             return (
                 f"Of 100 patients, {fmt.per_hundred(with_t.value)} with {names[0]} and "
-                f"{fmt.per_hundred(without.value)} with {names[1]} {verb} {state} "
+                f"{fmt.per_hundred(without.value)} with {names[1]} {state} "
                 f"({fmt.lower_first(context.endpoint_label)}): {more_or_fewer(difference)}"
                 f"{_weighted(context, name, suffix)}."
             )

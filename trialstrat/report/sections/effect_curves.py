@@ -184,7 +184,7 @@ def _summary(table: Table, context: Context) -> TableView:
             cells += [tables.value(row[key], fmt.p_value, reason, notes) for key in keys]
         label = str(row["label"])
         if len(context.pairs) > 1:
-            label = f"{label} ({row['comparison']})"
+            label = f"{label} ({fmt.lower_first(context.pair_label(str(row['comparison'])))})"
         rows.append(tables.row(tables.text(label, header=True), *cells))
     heads = tables.heads(
         "Marker",

@@ -14,6 +14,8 @@ from trialstrat.results import Estimate
 TESTS: dict[str, tuple[str, ...]] = {
     "cox.hazard_ratio": ("logrank.p", "cox.p"),
     "fine_gray.hazard_ratio": ("gray.p",),
+    # the test that stands beside it in its family is that of the unadjusted effect; its own is in the table of terms
+    "cox.adjusted_hazard_ratio": (),
 }
 LABELS = {
     "cox.hazard_ratio": "Hazard ratio",
@@ -51,10 +53,9 @@ def effects(context: Context) -> TableView:
     """One row per measure; with several comparisons one block each."""
     notes = tables.Footnotes()
     rows: list[Row] = []
-    for suffix, treatment, control in context.pairs:
+    for suffix, _, _ in context.pairs:
         if len(context.pairs) > 1:
-            label = f"{context.arm_label(treatment)} against {fmt.lower_first(context.arm_label(control))}"
-            rows.append(tables.divider(label, WIDTH))
+            rows.append(tables.divider(context.pair_label(suffix), WIDTH))
         rows += _block(context, suffix, notes)
     head = tables.heads("Measure", tables.numeric("Estimate (95% interval)"), tables.numeric("p"), "Method")
     return TableView(
@@ -70,7 +71,8 @@ def effects(context: Context) -> TableView:
 def _note(context: Context) -> str:
     ties = context.record.fact("primary", "ties")
     nulls = [e.null_hypothesis for e in context.record.stages["primary"].estimates if e.null_hypothesis]
-    parts = [f"Population: {context.population()}.", f"Ties: {ties}." if ties else ""]
+    timed = context.endpoint.get("kind") not in ("binary", "continuous")
+    parts = [f"Population: {context.population()}.", f"Ties: {ties}." if ties and timed else ""]
     parts += [f"Null hypothesis of the first test: {fmt.lower_first(nulls[0]).rstrip('.')}." if nulls else ""]
     if any("weighted" in name for name in _stems(context, context.pairs[0][0])):
         parts.append("Weighted: every patient counts by the propensity of having been in the other arm.")

@@ -106,14 +106,6 @@ def _of_pair(context: Context, table: Table) -> list[dict[str, Cell]]:
     return [row for row in rows if row["comparison"] == pair] or rows
 
 
-def pair_label(context: Context, pair: str) -> str:
-    """A comparison in words."""
-    for suffix, treatment, control in context.pairs:
-        if suffix == pair:
-            return f"{context.arm_label(treatment)} against {fmt.lower_first(context.arm_label(control))}"
-    return pair
-
-
 def _components(context: Context) -> list[Block]:
     """The global test with its parts, as they were stored."""
     stage = context.record.stage("heterogeneity")
@@ -196,7 +188,7 @@ def _markers(context: Context, table: Table, pair: str, rows: list[dict[str, Cel
         tables.numeric("FDR"),
     )
     more = f" The {SHOWN_MARKERS} with the smallest p are shown." if len(rows) > SHOWN_MARKERS else ""
-    caption = "Candidate markers" if alone else f"Candidate markers: {pair_label(context, pair)}"
+    caption = "Candidate markers" if alone else f"Candidate markers: {context.pair_label(pair)}"
     return TableView(
         key="screen" if alone else f"screen-{pair}",
         caption=caption,

@@ -16,6 +16,14 @@ from trialstrat.report.sections.weighting import weighting
 from trialstrat.report.sentences import more_or_fewer
 from trialstrat.results import Estimate
 
+#: What leads by the kind of the endpoint: stem of the estimate, its name, how it is written.
+LEADING: dict[str, tuple[str, str, tables.Formatter]] = {
+    "time_to_event": ("cox.hazard_ratio", "hazard ratio", fmt.effect),
+    "competing": ("cox.hazard_ratio", "cause-specific hazard ratio", fmt.effect),
+    "binary": ("risk_difference", "risk difference in percentage points", points),
+    "continuous": ("mean_difference", "difference in means", fmt.effect),
+}
+
 
 def build(context: Context) -> Section | None:
     """The section."""
@@ -46,17 +54,18 @@ def _lead(context: Context) -> str:
     if not context.pairs:
         reason = context.record.fact("primary", "question_not_asked") or "there is no control arm"
         return f"No effect of treatment is estimated: {fmt.lower_first(reason).rstrip('.')}."
-    suffix, treatment, control = context.pairs[0]
-    found = context.record.estimate(f"primary.cox.hazard_ratio.{suffix}")
-    names = f"{context.arm_label(treatment)} against {fmt.lower_first(context.arm_label(control))}"
+    suffix = context.pairs[0][0]
+    stem, label, how = LEADING.get(str(context.endpoint.get("kind")), LEADING["time_to_event"])
+    found = context.record.estimate(f"primary.{stem}.{suffix}")
+    names = context.pair_label(suffix)
     if found is None:
-        return f"{names}: no hazard ratio was estimated."
+        return f"{names}: no {label} was estimated."
     if found.status != "ok":
-        return f"{names}: the hazard ratio cannot be estimated, {fmt.lower_first(found.reason).rstrip('.')}."
-    text = fmt.interval(found.value, found.lower, found.upper, fmt.effect)
+        return f"{names}: the {label} cannot be estimated, {fmt.lower_first(found.reason).rstrip('.')}."
+    text = fmt.interval(found.value, found.lower, found.upper, how)
     ph = context.ok(f"primary.ph.p.{suffix}")
     tail = f"; {_proportional(ph)}" if ph else ""
-    return f"{names}: hazard ratio {text}{tail}."
+    return f"{names}: {label} {text}{tail}."
 
 
 def _proportional(ph: Estimate) -> str:
@@ -89,6 +98,16 @@ def _stats(context: Context) -> Stats | None:
     def of(name: str) -> Estimate | None:
         return context.record.estimate(f"primary.{name}.{suffix}")
 
+    kind = context.endpoint.get("kind")
+    if kind == "binary":
+        risk = stat(of("risk_difference"), "Risk difference, percentage points", points)
+        return Stats(items=(risk, stat(of("odds_ratio"), "Odds ratio", fmt.effect)))
+    if kind == "continuous":
+        return Stats(items=(stat(of("mean_difference"), "Difference in means", fmt.effect),))
+    if kind == "competing":
+        cif = stat(of("cif.difference"), f"Difference in cumulative incidence at {at}, percentage points", points)
+        ratios = (("cox", "Cause-specific hazard ratio"), ("fine_gray", "Subdistribution hazard ratio"))
+        return Stats(items=(cif, *(stat(of(f"{name}.hazard_ratio"), label, fmt.effect) for name, label in ratios)))
     return Stats(
         items=(
             stat(of("cox.hazard_ratio"), "Hazard ratio", fmt.effect),
@@ -111,7 +130,8 @@ def _figure(context: Context) -> Figure | None:
         exact=context.exact_points(),
     )
     title = survival_title(context)
-    subtitle = f"{context.endpoint_label}, Kaplan-Meier with 95% bands; ticks mark censored patients, dots the medians"
+    what = "Free of any event" if context.endpoint.get("kind") == "competing" else context.endpoint_label
+    subtitle = f"{what}, Kaplan-Meier with 95% bands; ticks mark censored patients, dots the medians"
     return survival_figure(context, source, key="primary-km", title=title, subtitle=subtitle, order=context.arm_order)
 
 
@@ -130,7 +150,8 @@ def survival_title(context: Context) -> str:
     if alone:
         text = fmt.interval(alone.value, alone.lower, alone.upper, fmt.per_hundred)
         return f"{text} of 100 patients are {context.free} at {context.at_horizon}"
-    return f"{context.endpoint_label} by arm" if context.pairs else f"{context.endpoint_label} of the cohort"
+    what = "Free of any event" if context.endpoint.get("kind") == "competing" else context.endpoint_label
+    return f"{what}, by arm" if context.pairs else f"{what}, all patients"
 
 
 def by_arm(context: Context) -> TableView:

@@ -26,8 +26,8 @@ def blocks(context: Context) -> list[Block]:
     for pair in pairs:
         rows = [row for row in table.records() if row["comparison"] == pair]
         suffix = "" if len(pairs) == 1 else f"-{pair}"
-        out.append(_figure(context, table, rows, pair if len(pairs) > 1 else "", suffix))
-        out.append(_table(context, table, rows, pair if len(pairs) > 1 else "", suffix))
+        among = context.pair_label(pair) if len(pairs) > 1 else ""
+        out += [_figure(context, table, rows, among, suffix), _table(context, table, rows, among, suffix)]
     return out
 
 
