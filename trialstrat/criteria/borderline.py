@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from trialstrat.cohort.language.conditions import values
-from trialstrat.cohort.language.evaluate import expression_state
+from trialstrat.cohort.columns import as_text, column
+from trialstrat.cohort.language.conditions import row_state, values
+from trialstrat.cohort.language.evaluate import expression_state, taken_rows
 from trialstrat.cohort.language.states import MET
 from trialstrat.cohort.language.tables import Tables
-from trialstrat.criteria.exporters.base import wanted
+from trialstrat.criteria.exporters.base import opposite, wanted
 from trialstrat.criteria.screening import Screening
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.language.criterion import Criterion
-from trialstrat.protocol.language.model import AllOf, AnyOf, Condition
+from trialstrat.protocol.language.model import AllOf, Alteration, AnyOf, Condition, Negation, Records
+from trialstrat.protocol.language.molecular import alteration_as_records
 from trialstrat.protocol.language.ranges import BOUNDS, in_unit, ranged
-from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema
-from trialstrat.protocol.language.text import condition_text
+from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema, Molecular
+from trialstrat.protocol.language.text import write
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +56,8 @@ def borderline(screening: Screening, tables: Tables, margin: float) -> tuple[Nea
     """Patients who are not eligible and miss a numeric threshold by at most ``margin`` times the threshold.
 
     Of a criterion with several thresholds the largest shortfall is listed where all must be met, the smallest where
-    one is enough. A threshold of 0 has a margin of ``margin`` in its own unit. Thresholds inside long tables are not
-    looked at.
+    one is enough; of records the rows that count, by the same rule. A threshold of 0 has a margin of ``margin`` in its
+    own unit. Of molecular events those with a value have thresholds too.
 
     Raises
     ------
@@ -64,10 +69,11 @@ def borderline(screening: Screening, tables: Tables, margin: float) -> tuple[Nea
     fails = screening.fails()
     found: list[tuple[int, int, NearMiss]] = []
     for at, criterion in enumerate(screening.criteria):
-        leaves = tuple(_leaves(wanted(criterion)))
+        node = _located(wanted(criterion), tables.schema.molecular)
+        leaves = tuple(_leaves(node))
         if not leaves or not fails[:, at].any():
             continue
-        short = _shortfall(wanted(criterion), leaves, tables)
+        short = _shortfall(node, leaves, tables)
         near = fails[:, at] & (short.share > 0) & (short.share <= margin * (1 + 1e-12))
         alone = (fails.sum(axis=1) == 1) & _nothing_open(screening, criterion)
         for row in np.flatnonzero(near).tolist():
@@ -75,9 +81,9 @@ def borderline(screening: Screening, tables: Tables, margin: float) -> tuple[Nea
             miss = NearMiss(
                 id=screening.ids[row],
                 criterion=criterion.id,
-                condition=condition_text(leaf),
+                condition=write(leaf),
                 missed_by=float(f"{short.amount[row]:.12g}"),
-                unit=leaf.unit or _declared(leaf, tables).unit,
+                unit=_unit(leaf, tables),
                 only=bool(alone[row]),
             )
             found.append((row, at, miss))
@@ -91,15 +97,53 @@ def _nothing_open(screening: Screening, criterion: Criterion) -> NDArray[np.bool
     return np.all(screening.state[:, others] >= 0, axis=1)
 
 
-def _leaves(node: Any) -> Iterator[Condition]:
+#: A threshold: on a column of the patients, or in the rows of a table, which may have to fail it.
+_Leaf = Condition | Records | Negation
+
+
+def _located(node: Any, layout: Molecular) -> Any:
+    """The expression with molecular events that have a value where these are found."""
+    if isinstance(node, AllOf):
+        return AllOf(all=tuple(_located(part, layout) for part in node.all))
+    if isinstance(node, AnyOf):
+        return AnyOf(any=tuple(_located(part, layout) for part in node.any))
+    negated = isinstance(node, Negation)
+    inner = node.negated if isinstance(node, Negation) else node
+    if not isinstance(inner, Alteration) or inner.event == "mutation":
+        return node
+    found = alteration_as_records(inner, layout)
+    return opposite(found) if negated else found
+
+
+def _leaves(node: Any) -> Iterator[_Leaf]:
     if isinstance(node, AllOf | AnyOf):
         for part in node.all if isinstance(node, AllOf) else node.any:
             yield from _leaves(part)
-    elif isinstance(node, Condition) and ranged(node):
+    elif _asked(node) is not None:
         yield node
 
 
-def _shortfall(node: Any, leaves: tuple[Condition, ...], tables: Tables) -> _Shortfall:
+def _asked(node: Any) -> Condition | None:
+    """The range that a threshold is about; None where the expression has none of its own."""
+    inner = node.negated if isinstance(node, Negation) else node
+    if isinstance(inner, Records):
+        inner = inner.has if inner.take != "count" else None
+    return inner if isinstance(inner, Condition) and ranged(inner) else None
+
+
+def _unit(leaf: _Leaf, tables: Tables) -> str:
+    asked = _asked(leaf)
+    return "" if asked is None else asked.unit or _declared(leaf, asked, tables).unit
+
+
+def _declared(leaf: _Leaf, asked: Condition, tables: Tables) -> ColumnSchema:
+    inner = leaf.negated if isinstance(leaf, Negation) else leaf
+    table = tables.schema.tables.get(inner.records if isinstance(inner, Records) else PATIENTS)
+    known = table.columns if table is not None else {}
+    return known.get(asked.column, ColumnSchema(kind="number"))
+
+
+def _shortfall(node: Any, leaves: tuple[_Leaf, ...], tables: Tables) -> _Shortfall:
     if isinstance(node, AllOf | AnyOf):
         parts = [_shortfall(part, leaves, tables) for part in (node.all if isinstance(node, AllOf) else node.any)]
         shares = np.stack([part.share for part in parts])
@@ -110,29 +154,49 @@ def _shortfall(node: Any, leaves: tuple[Condition, ...], tables: Tables) -> _Sho
             amount=np.stack([part.amount for part in parts])[chosen, rows],
             leaf=np.stack([part.leaf for part in parts])[chosen, rows],
         )
-    if isinstance(node, Condition) and ranged(node):
-        return _of_range(node, leaves.index(node), tables)
     met = expression_state(node, tables) == MET
-    return _Shortfall(np.where(met, 0.0, np.inf), np.zeros(len(met)), np.zeros(len(met), dtype=np.int64))
+    asked = _asked(node)
+    if asked is None:
+        return _Shortfall(np.where(met, 0.0, np.inf), np.zeros(len(met)), np.zeros(len(met), dtype=np.int64))
+    declared = _declared(node, asked, tables)
+    if isinstance(node, Condition):
+        share, amount = _distance(node, tables.patients, declared)
+    else:
+        share, amount = _of_records(node, asked, declared, tables)
+    leaf = np.full(len(met), leaves.index(node), dtype=np.int64)
+    return _Shortfall(np.where(met, 0.0, share), amount, leaf)
 
 
-def _declared(node: Condition, tables: Tables) -> ColumnSchema:
-    known = tables.schema.tables[PATIENTS].columns if PATIENTS in tables.schema.tables else {}
-    return known.get(node.column, ColumnSchema(kind="number"))
+def _of_records(
+    node: Records | Negation, asked: Condition, declared: ColumnSchema, tables: Tables
+) -> tuple[Floats, Floats]:
+    """Of each patient the row that decides: the nearest where one that meets is enough, else the furthest."""
+    negated = isinstance(node, Negation)
+    inner: Records = node.negated if isinstance(node, Negation) else node
+    frame, owner = taken_rows(inner, tables)
+    turned = opposite(asked) if negated else asked
+    ways = [_distance(part, frame, declared) for part in (turned.any if isinstance(turned, AnyOf) else (turned,))]
+    nearest = np.stack([share for share, _ in ways]).argmin(axis=0)
+    at = np.arange(len(frame))
+    share, amount = (np.stack([way[which] for way in ways])[nearest, at] for which in (0, 1))
+    furthest = (inner.take == "every") != negated
+    order = np.lexsort((-share if furthest else share, owner))
+    first = np.unique(owner[order], return_index=True)[1]
+    out = np.full(len(tables.patients), np.inf), np.zeros(len(tables.patients))
+    for filled, found in zip(out, (share, amount), strict=True):
+        filled[owner[order][first]] = found[order][first]
+    return out
 
 
-def _of_range(node: Condition, leaf: int, tables: Tables) -> _Shortfall:
-    """Distance to the nearer end of the range, in the unit of the condition; the open end itself misses by nothing."""
-    declared = _declared(node, tables)
-    found = values(tables.patients, node.column, declared)
-    unit, asked = node.unit, declared.unit
-    if unit and asked and unit != asked:
-        # one step of the column's unit, in that of the condition: conversions are proportional
-        step = in_unit(Condition(column=node.column, at_least=1.0, unit=asked), unit, declared.analyte).at_least
-        found = found * float(step or 1.0)
-    share = np.full(len(found), np.inf)
+def _distance(node: Condition, frame: pd.DataFrame, declared: ColumnSchema) -> tuple[Floats, Floats]:
+    """Share and amount by which each row (m,) misses the nearer end, in the unit of the condition; 0 where it is met.
+
+    The open end itself misses by next to nothing.
+    """
+    found = values(frame, node.column, declared) * _steps(node, frame, declared)
+    met = row_state(node, frame, {node.column: declared}) == MET
+    share = np.where(met, 0.0, np.inf)
     amount = np.zeros(len(found))
-    met = expression_state(node, tables) == MET
     for bound in BOUNDS:
         end = getattr(node, bound)
         if end is None:
@@ -140,7 +204,23 @@ def _of_range(node: Condition, leaf: int, tables: Tables) -> _Shortfall:
         short = end - found if bound in ("at_least", "above") else found - end
         with np.errstate(invalid="ignore"):
             misses = ~met & (short >= 0)
-        size = np.maximum(short, np.finfo(float).tiny) / (abs(end) or 1.0)
-        share = np.where(misses, size, share)
+        share = np.where(misses, np.maximum(short, np.finfo(float).tiny) / (abs(end) or 1.0), share)
         amount = np.where(misses, short, amount)
-    return _Shortfall(np.where(met, 0.0, share), amount, np.full(len(found), leaf, dtype=np.int64))
+    return share, amount
+
+
+def _steps(node: Condition, frame: pd.DataFrame, declared: ColumnSchema) -> Floats:
+    """One step of each row's unit (m,), in that of the condition: conversions are proportional."""
+    out = np.ones(len(frame))
+    if not node.unit:
+        return out
+    units: Mapping[Any, Any] = {declared.unit: np.ones(len(frame), dtype=bool)}
+    if declared.unit_column:
+        texts = as_text(column(frame, declared.unit_column)).to_numpy(dtype=object)
+        out[pd.isna(texts)] = np.nan
+        units = {unit: texts == unit for unit in dict.fromkeys(texts) if unit is not None}
+    for unit, rows in units.items():
+        if unit and unit != node.unit:
+            step = in_unit(Condition(column=node.column, at_least=1.0, unit=unit), node.unit, declared.analyte).at_least
+            out[rows] = float(step or 1.0)
+    return out

@@ -7,8 +7,8 @@ Kleene SC. Introduction to Metamathematics (1952), section 64 (three-valued logi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,12 @@ from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.language.criterion import Criterion
 from trialstrat.protocol.language.model import AllOf, Alteration, AnyOf, Condition, Linked, Negation, Records
 from trialstrat.protocol.language.molecular import alteration_as_records
-from trialstrat.protocol.language.schema import PATIENTS, TableSchema
+from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema, TableSchema
 
 _DECIDED = {"met": MET, "not met": NOT_MET, "unknown": UNKNOWN}
 _EMPTY = TableSchema(columns={})
+#: Takes of one row of each patient.
+_ONE = ("nearest", "latest", "earliest")
 
 
 def state_of(criterion: Criterion, tables: Tables) -> State:
@@ -128,25 +130,59 @@ def _one_spelling(node: Alteration, tables: Tables) -> tuple[Alteration, Tables]
 # -- rows of one table -----------------------------------------------------------------------------------------------
 
 
-def _records(node: Records, tables: Tables) -> State:
-    """Rows that may count are certain (all known) or possible (a value is missing); a patient is decided by both."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Counted:
+    """The rows of the patients (m,): of whom, whether they count, their days from time zero, and who has any (n,)."""
+
+    frame: pd.DataFrame
+    columns: Mapping[str, ColumnSchema]
+    owner: NDArray[np.int64]
+    rows: State
+    days: NDArray[np.float64]
+    listed: NDArray[np.bool_]
+
+
+def _counted(node: Records, tables: Tables) -> _Counted:
+    """Rows that may count are certain (all known) or possible (a value is missing)."""
     frame, declared = _table(node.records, tables)
     owner = tables.patients.index.get_indexer(pd.Index(column(frame, declared.id)))
     frame, owner = frame.loc[owner >= 0], owner[owner >= 0]
-    n = len(tables.patients)
-    listed = np.bincount(owner, minlength=n) > 0
     counts = [row_state(part, frame, declared.columns) for part in node.where]
     days = _days(frame, declared, owner, tables) if _timed(node) else np.zeros(len(frame))
     if node.window is not None:
         counts.append(_inside(node.window.first, node.window.last, days))
-    rows = conjunction(counts) if counts else np.full(len(frame), MET)
-    asked = np.full(len(frame), MET)
+    return _Counted(
+        frame=frame,
+        columns=declared.columns,
+        owner=owner,
+        rows=conjunction(counts) if counts else np.full(len(frame), MET),
+        days=days,
+        listed=np.bincount(owner, minlength=len(tables.patients)) > 0,
+    )
+
+
+def taken_rows(node: Records, tables: Tables) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """The rows that count for certain, of which the question is asked, and the position of the patient of each."""
+    found = _counted(node, tables)
+    at = _chosen(node, found) if node.take in _ONE else np.flatnonzero(found.rows == MET)
+    return found.frame.iloc[at], found.owner[at]
+
+
+def _records(node: Records, tables: Tables) -> State:
+    """A patient is decided by the rows that count for certain and those that may."""
+    found = _counted(node, tables)
+    n = len(tables.patients)
+    rows, owner = found.rows, found.owner
+    asked = np.full(len(rows), MET)
     if node.has is not None:
         # only the rows that may count: those of another analyte may be in units that cannot be converted
         counted = rows != NOT_MET
-        asked[counted] = row_state(node.has, frame.loc[counted], declared.columns)
-    if node.take in ("nearest", "latest", "earliest"):
-        return _one_row(node, owner, days, rows, asked, listed)
+        asked[counted] = row_state(node.has, found.frame.loc[counted], found.columns)
+    if node.take in _ONE:
+        at = _chosen(node, found)
+        state = np.full(n, UNKNOWN, dtype=np.int8)
+        state[owner[at]] = asked[at]
+        return _absent(node, state, found.listed)
     certain, possible = _tally(owner, rows, asked, n)
     if node.take == "count":
         state = _within(node, certain, possible)
@@ -159,7 +195,7 @@ def _records(node: Records, tables: Tables) -> State:
         failing, perhaps = _tally(owner, rows, np.where(asked == UNKNOWN, UNKNOWN, MET - asked), n)
         measured = np.bincount(owner[rows == MET], minlength=n) > 0
         state = np.where(failing > 0, NOT_MET, np.where((perhaps > 0) | ~measured, UNKNOWN, MET))
-    return _absent(node, state, listed)
+    return _absent(node, state, found.listed)
 
 
 def _absent(node: Records, state: NDArray[Any], listed: NDArray[np.bool_]) -> State:
@@ -186,26 +222,17 @@ def _within(node: Records, certain: NDArray[np.int64], possible: NDArray[np.int6
     return np.where(sure, MET, np.where(never, NOT_MET, UNKNOWN)).astype(np.int8)
 
 
-def _one_row(
-    node: Records,
-    owner: NDArray[np.int64],
-    days: NDArray[np.float64],
-    rows: State,
-    asked: State,
-    listed: NDArray[np.bool_],
-) -> State:
-    """The row next to time zero (the earlier of two at equal distance), or the last or first; file order breaks ties.
+def _chosen(node: Records, found: _Counted) -> NDArray[np.int64]:
+    """Of each patient the row next to time zero (the earlier of two at equal distance), or the last or first.
 
-    Rows without a date cannot be placed and are left out.
+    File order breaks ties. Rows without a date cannot be placed and are left out.
     """
-    keep = (rows == MET) & np.isfinite(days)
-    owner, days, asked = owner[keep], days[keep], asked[keep]
+    at = np.flatnonzero((found.rows == MET) & np.isfinite(found.days))
+    owner, days = found.owner[at], found.days[at]
     distance = {"nearest": np.abs(days), "latest": -days, "earliest": days}[node.take]
-    order = np.lexsort((np.arange(len(owner)), days, distance, owner))
+    order = np.lexsort((at, days, distance, owner))
     first = np.unique(owner[order], return_index=True)[1]
-    state = np.full(len(listed), UNKNOWN, dtype=np.int8)
-    state[owner[order][first]] = asked[order][first]
-    return _absent(node, state, listed)
+    return at[order][first]
 
 
 def _inside(first: float | None, last: float | None, days: NDArray[np.float64]) -> State:
@@ -219,7 +246,7 @@ def _inside(first: float | None, last: float | None, days: NDArray[np.float64]) 
 
 
 def _timed(node: Records) -> bool:
-    return node.window is not None or node.take in ("nearest", "latest", "earliest")
+    return node.window is not None or node.take in _ONE
 
 
 def _days(frame: pd.DataFrame, declared: TableSchema, owner: NDArray[np.int64], tables: Tables) -> NDArray[np.float64]:
