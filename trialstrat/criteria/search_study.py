@@ -17,11 +17,9 @@ from trialstrat.criteria.pool import coarse, represented
 from trialstrat.criteria.ranking import deciding, improvement
 from trialstrat.criteria.search import Judged as Point
 from trialstrat.criteria.search import Search, search
+from trialstrat.criteria.search_tables import front_table, moves_table, rules_table, shown_share, tried_table
 from trialstrat.criteria.thresholds import Dimension, Option, dimension
-from trialstrat.results import Cell, Column, Estimate, Finding, StageResult, Table
-from trialstrat.subgroups.effect import Effect
-
-Rows = list[tuple[Cell, ...]]
+from trialstrat.results import Estimate, Finding, StageResult
 
 IN_SAMPLE = "patients of the chosen rule set, who also chose it"
 HELD_OUT = "held-out patients of the rule sets chosen without them"
@@ -125,9 +123,10 @@ def _result(
         stage="search",
         estimates=tuple(_estimates(found.pick, emulation, cell)),
         tables=(
-            _front_table(points, found, current, emulation, cell),
-            _rules_table(points, dimensions),
-            _tried_table(found, emulation, cell),
+            front_table(points, found, current, emulation, cell),
+            rules_table(points, dimensions),
+            tried_table(found, emulation, cell),
+            moves_table(valuer, dimensions, everyone.protocol.disclosure.minimum_cell),
         ),
         findings=tuple(findings),
         facts={
@@ -158,123 +157,6 @@ def _changes(valued: Valued, dimensions: Sequence[Dimension]) -> str:
     return "; ".join(changed) or "nothing"
 
 
-def _share(share: float, emulation: Emulation, cell: int) -> float:
-    """A share of the pool as a multiple of the minimum cell: similar sets must not differ by a few patients."""
-    return 1.0 if share >= 1.0 else min(1.0, coarse(round(share * emulation.n), cell) / emulation.n)
-
-
-def _numbers(found: Effect) -> tuple[float | None, ...]:
-    return tuple(
-        float(value) if np.isfinite(value) else None
-        for scale in (found.relative, found.absolute)
-        for value in (scale.value, scale.lower, scale.upper)
-    )
-
-
-def _three(key: str, label: str, kind: str) -> tuple[Column, ...]:
-    return (
-        Column(key=key, label=label, kind=kind),  # type: ignore[arg-type]
-        Column(key=f"{key}_lower", label="Lower limit", kind=kind),  # type: ignore[arg-type]
-        Column(key=f"{key}_upper", label="Upper limit", kind=kind),  # type: ignore[arg-type]
-    )
-
-
-def _front_table(points: Sequence[Point], found: Search, current: Effect, emulation: Emulation, cell: int) -> Table:
-    """The front, the pick and what is in force: in sample and held out."""
-    rows: Rows = []
-    none = (None,) * 6
-    if found.current is not None:
-        now = found.current
-        rows.append(
-            (
-                "current",
-                "As written",
-                _share(now.pool, emulation, cell),
-                *_numbers(current),
-                None,
-                *none,
-                coarse(int(now.events), cell),
-                now.representativeness,
-                now.cost,
-            )
-        )
-    for point in points:
-        valued = point.valued
-        rows.append(
-            (
-                point.name,
-                "Proposed by the utility" if point.name == "pick" else "On the front",
-                _share(valued.pool, emulation, cell),
-                *_numbers(point.effect),
-                _share(point.held_out_pool, emulation, cell),
-                *_numbers(point.held_out),
-                coarse(int(valued.events), cell),
-                valued.representativeness,
-                valued.cost,
-            )
-        )
-    rounded = f" Shares and events are rounded to multiples of {cell} patients." if cell > 1 else ""
-    return Table(
-        name="search.front",
-        title="Rule sets that no other one beats on every objective",
-        columns=(
-            Column(key="point", label="Point"),
-            Column(key="label", label="Rule set"),
-            Column(key="pool", label="Pool", kind="percent"),
-            *_three("ratio", "Ratio, in sample", "effect"),
-            *_three("difference", "Difference, in sample", "number"),
-            Column(key="held_out_pool", label="Pool, held out", kind="percent"),
-            *_three("held_out_ratio", "Ratio, held out", "effect"),
-            *_three("held_out_difference", "Difference, held out", "number"),
-            Column(key="events", label="Events", kind="number"),
-            Column(key="shift", label="Distance from all patients", kind="number"),
-            Column(key="cost", label="Cost per enrolled", kind="number"),
-        ),
-        rows=tuple(rows),
-        note="In sample: chosen and judged on the same patients. Held out: searched without a fold (the best effect at "
-        f"the same pool; the pick by the utility) and judged on that fold.{rounded}",
-        protection="none",
-    )
-
-
-def _rules_table(points: Sequence[Point], dimensions: Sequence[Dimension]) -> Table:
-    rows = tuple(
-        (point.name, entry.id, entry.options[option].label)
-        for point in points
-        for entry, option in zip(dimensions, point.valued.choice, strict=True)
-    )
-    return Table(
-        name="search.rules",
-        title="What each point of the front says",
-        columns=(
-            Column(key="point", label="Point"),
-            Column(key="criterion", label="Criterion"),
-            Column(key="option", label="Written as"),
-        ),
-        rows=rows,
-        protection="none",
-    )
-
-
-def _tried_table(found: Search, emulation: Emulation, cell: int) -> Table:
-    """Every rule set that was valued, for the pale dots of the chart."""
-    continuous = emulation.outcome.kind == "continuous"
-    rows = {
-        (_share(entry.pool, emulation, cell), float(f"{entry.effect if continuous else np.exp(entry.effect):.3g}"))
-        for entry in found.tried
-    }
-    return Table(
-        name="search.tried",
-        title="Rule sets tried",
-        columns=(
-            Column(key="pool", label="Pool", kind="percent"),
-            Column(key="effect", label="Effect, in sample", kind="effect"),
-        ),
-        rows=tuple(sorted(rows)),
-        protection="none",
-    )
-
-
 def _estimates(pick: Point, emulation: Emulation, cell: int) -> list[Estimate]:
     """The pick, in sample and held out."""
     pair, label = emulation.comparison.pair, emulation.comparison.label
@@ -292,7 +174,7 @@ def _estimates(pick: Point, emulation: Emulation, cell: int) -> list[Estimate]:
             Estimate(
                 name=f"search.pick.{stem}pool",
                 label=f"Share of all patients, {population}",
-                value=_share(share, emulation, cell),
+                value=shown_share(share, emulation, cell),
                 unit="probability",
                 method="share of these patients, rounded to the minimum cell: a description, without limits",
                 **{**rest, "n": emulation.n, "events": None},

@@ -1,6 +1,6 @@
 """Ways to write a criterion: dropped, as it stands, or with one of its thresholds moved.
 
-A threshold is a bound of a condition that decides: of a plain condition, inside *and*, *or* and *not*, of what is asked
+A threshold is a bound of a condition that decides: of a plain condition or a molecular event with a value, inside *and*, *or* and *not*, of what is asked
 of records, and of the last step of a linked question. Conditions that only choose rows (windows, names of analytes)
 stay as they are.
 """
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from trialstrat.cohort.columns import column, numbers
 from trialstrat.criteria.emulation import Judged
 from trialstrat.errors import InvalidInputError
-from trialstrat.protocol.model import Condition
+from trialstrat.protocol.language.model import Alteration, Condition
 
 Mask = NDArray[np.bool_]
 #: Where a condition stands: names of fields and places in lists, from the criterion down.
@@ -60,11 +60,11 @@ class Dimension:
 
 def thresholds(node: Any, path: Path = ()) -> Iterator[Threshold]:
     """Every bound that can be moved, in the order of the criterion."""
-    if isinstance(node, Condition):
+    if isinstance(node, Condition | Alteration):
         for bound in BOUNDS:
             value = getattr(node, bound)
             if value is not None:
-                yield Threshold(path=path, bound=bound, value=float(value), column=node.column)
+                yield Threshold(path=path, bound=bound, value=float(value), column=_named(node))
         return
     linked = getattr(node, "linked", None)
     if linked:
@@ -77,6 +77,13 @@ def thresholds(node: Any, path: Path = ()) -> Iterator[Threshold]:
                 yield from thresholds(part, (*path, name, at))
         elif inner is not None:
             yield from thresholds(inner, (*path, name))
+
+
+def _named(node: Condition | Alteration) -> str:
+    """What is compared: a column, or a molecular event that has a value."""
+    if isinstance(node, Condition):
+        return node.column
+    return f"{node.event} of {node.gene}" if node.gene else node.event
 
 
 def moved(node: Any, threshold: Threshold, value: float, path: Path | None = None) -> Any:

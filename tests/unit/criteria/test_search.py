@@ -19,6 +19,8 @@ from trialstrat.criteria.thresholds import candidates, dimension, moved, thresho
 from trialstrat.criteria.trialpathfinder import parse_rules
 from trialstrat.protocol.criteria_model import SearchPlan, Utility
 from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.grammar import parse
+from trialstrat.protocol.language.text import write_all
 from trialstrat.protocol.model import Condition
 from trialstrat.subgroups.comparison import comparisons
 
@@ -35,6 +37,17 @@ def test_thresholds_of_what_decides_move_and_those_that_choose_rows_do_not():
     (only,) = thresholds(rule)
     assert (only.column, only.bound, only.value) == ("lab.Value", "at_least", 100.0)
     assert moved(rule, only, 75.0).when[0].linked[-1].keep.at_least == 75.0
+
+
+def test_molecular_events_with_a_value_have_thresholds_too():
+    when = parse('not (tmb >= 10 and copy_number of ERBB2 < 2) or mutation of EGFR or msi in ("MSS")')
+    criterion = Criterion(id="E", kind="exclusion", when=when)
+    found = list(thresholds(criterion))
+    assert [(entry.column, entry.bound, entry.value) for entry in found] == [
+        ("tmb", "at_least", 10.0),
+        ("copy_number of ERBB2", "below", 2.0),
+    ]
+    assert write_all(moved(criterion, found[1], 1.5).when) == write_all(when).replace("ERBB2 < 2", "ERBB2 < 1.5")
 
 
 def test_values_to_try_are_deciles_where_patients_have_the_column_and_multiples_elsewhere():
@@ -126,6 +139,27 @@ def test_the_search_tightens_to_where_the_drug_works_and_held_out_values_agree()
     assert current["label"] == "As written"
     assert current["ratio"] > held_out.value
     assert int(result.facts["tried"]) > 10
+
+
+def test_what_each_threshold_moves_with_everything_else_as_written():
+    made, written, frame, impact = studied({"trials": 20})
+    result = search_study(made, written, frame, impact.compared[0], rng=np.random.default_rng(2))
+    emulation = impact.compared[0].emulation
+    dims = [dimension(entry.criterion, entry.judged, entry.judge, frame, (), fixed=False) for entry in written]
+    now, *rows = result.table("search.moves").records()
+    assert (now["option"], now["change"]) == ("as written", 1.0)
+    assert [(row["criterion"], row["option"]) for row in rows] == [
+        (entry.id, option.label) for entry in dims for at, option in enumerate(entry.options) if at != entry.start
+    ]
+    assert {row["option"] for row in rows if row["criterion"] == "M"} >= {"dropped"}
+    assert sum(str(row["option"]).startswith("score ≥") for row in rows) > 3
+    other = dims[1].options[dims[1].start].admits
+    for row in rows[:4]:
+        option = next(entry for entry in dims[0].options if entry.label == row["option"])
+        effect = emulation.effect(option.admits & other)
+        assert row["effect"] == pytest.approx(effect.relative.value, rel=0.006)
+        assert row["change"] == pytest.approx(row["effect"] / now["effect"], rel=0.011)
+        assert row["pool"] == pytest.approx((option.admits & other & emulation.rows).sum() / emulation.n, abs=0.03)
 
 
 def test_any_number_of_jobs_gives_the_same_search():

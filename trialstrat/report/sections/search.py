@@ -36,6 +36,9 @@ def build(context: Context) -> Section | None:
     rules = context.record.table("search.rules")
     if rules is not None:
         blocks.append(_rules(rules))
+    moves = context.record.table("search.moves")
+    if moves is not None and len(moves.rows) > 1:
+        blocks.append(_moves(moves))
     blocks += general.findings(stage)
     return Section(key="search", title=title, lead=_lead(context), blocks=tuple(blocks))
 
@@ -176,3 +179,35 @@ def _rules(rules: Table) -> TableView:
     heads = tables.heads("Criterion", *("Proposed" if point == "pick" else point for point in points))
     caption = "What each point of the front says"
     return TableView(key="search-rules", caption=caption, heads=heads, rows=tuple(rows), folded=caption)
+
+
+def _moves(moves: Table) -> TableView:
+    """One row per option of a criterion."""
+    notes = tables.Footnotes()
+    few = "too few events to estimate an effect"
+    rows = [
+        tables.row(
+            tables.text(row["criterion"] or "All", header=True),
+            tables.text(row["option"]),
+            tables.value(row["pool"], fmt.percent, few, notes),
+            tables.value(row["events"], lambda v: fmt.fixed(v, 0), few, notes),
+            tables.value(row["effect"], fmt.effect, few, notes),
+            tables.value(row["change"], fmt.effect, few, notes),
+            tables.value(row["shift"], lambda v: fmt.fixed(v, 2), few, notes),
+        )
+        for row in moves.records()
+    ]
+    heads = tables.heads(
+        "Criterion",
+        "Written as",
+        tables.numeric("Pool"),
+        tables.numeric("Events"),
+        tables.numeric("Effect in sample"),
+        tables.numeric("Change of the effect"),
+        tables.numeric("Distance from all patients", "SD"),
+    )
+    caption = "What each criterion and each of its thresholds moves"
+    return TableView(
+        key="search-moves", caption=caption, heads=heads, rows=tuple(rows), note=moves.note, footnotes=notes.entries(),
+        folded=caption,
+    )  # fmt: skip
