@@ -121,9 +121,17 @@ def completed(
         frame = cohort.frame.copy()
         for entry in made.incomplete:
             drawn = copy[:, place[entry.column]]
-            drawn = np.expm1(drawn) if entry.column in logged else drawn
+            if entry.column in logged:
+                drawn = _nearest(raw[entry.column], np.expm1(drawn))
             frame[entry.column] = _filled(entry, cohort, raw[entry.column], drawn)
         yield replace(cohort, frame=frame)
+
+
+def _nearest(known: Floats, drawn: Floats) -> Floats:
+    """Each of ``drawn`` (n,) as the known value it is but for rounding: an imputed value is that of some patient."""
+    values = np.unique(known[np.isfinite(known)])
+    at = np.clip(np.searchsorted(values, drawn), 1, len(values) - 1)
+    return np.where(drawn - values[at - 1] <= values[at] - drawn, values[at - 1], values[at])
 
 
 def _filled(variable: Variable, cohort: Cohort, known: Floats, drawn: Floats):

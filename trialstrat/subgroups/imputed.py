@@ -13,32 +13,20 @@ from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.describe import coded_values
 from trialstrat.cohort.shown import ShownOutcome, shown_outcome
 from trialstrat.protocol.model import Variable
-from trialstrat.results import Cell, Column, Estimate, Finding, StageResult, Table, TestResult
+from trialstrat.results import Estimate, Finding, StageResult, Table
 from trialstrat.stats.imputation import CYCLES
-from trialstrat.stats.rubin import Pooled, pool, pool_wald
-from trialstrat.subgroups.adjusted import AdjustedModel, adjusted_method, adjusted_model
+from trialstrat.subgroups.adjusted import AdjustedModel, adjusted_model
 from trialstrat.subgroups.comparison import Comparison, comparisons, question_not_asked
 from trialstrat.subgroups.completion import Imputation, completed, plan
 from trialstrat.subgroups.effect import outcome_effect
 from trialstrat.subgroups.forest import Factor, divide, factors
-from trialstrat.subgroups.scales import Effect, EffectOptions, ScaleEffect
-from trialstrat.subgroups.weighting import TARGET, comparison_weights, effect_scales
+from trialstrat.subgroups.imputed_model import pooled_model
+from trialstrat.subgroups.imputed_pooling import pool_scale, pooled_estimate
+from trialstrat.subgroups.imputed_subgroups import Levels, pooled_subgroups
+from trialstrat.subgroups.scales import Effect, EffectOptions
+from trialstrat.subgroups.weighting import NO_MODEL, TARGET, comparison_weights, effect_scales, without_model
 
 Floats = NDArray[np.float64]
-
-_MODEL = (
-    Column(key="term", label="Term"),
-    Column(key="label", label="Term"),
-    Column(key="hazard_ratio", label="Hazard ratio, imputed", kind="effect"),
-    Column(key="lower", label="Lower limit", kind="effect"),
-    Column(key="upper", label="Upper limit", kind="effect"),
-    Column(key="p", label="p", kind="p"),
-    Column(key="df", label="df", kind="number"),
-    Column(key="fmi", label="Missing information", kind="percent"),
-    Column(key="complete", label="Hazard ratio, complete cases", kind="effect"),
-    Column(key="complete_lower", label="Lower limit", kind="effect"),
-    Column(key="complete_upper", label="Upper limit", kind="effect"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +35,7 @@ class _Copy:
 
     model: AdjustedModel | None
     weighted: tuple[Effect | None, ...]
-    levels: tuple[tuple[tuple[Effect, ...], ...], ...]
+    levels: Levels
 
 
 def imputed_analysis(cohort: Cohort, *, rng: np.random.Generator) -> StageResult | None:
@@ -76,7 +64,10 @@ def imputed_analysis(cohort: Cohort, *, rng: np.random.Generator) -> StageResult
         return None
     facts = _facts(made, number)
     if made.reason:
-        finding = Finding(code="W-IMPUTED-REFUSED", severity="warning", message=f"nothing is imputed: {made.reason}")
+        finding = Finding(
+            code="W-IMPUTED-REFUSED", severity="warning", message=f"nothing is imputed: {made.reason}",
+            remedy="Leave out variables with many gaps, or read the effects of complete cases",
+        )  # fmt: skip
         return StageResult(stage="imputed", findings=(finding,), facts={**facts, "refused": made.reason})
     divisions = _incomplete_factors(cohort, made)
     asked = {entry.column for entry in made.incomplete}
@@ -89,7 +80,7 @@ def imputed_analysis(cohort: Cohort, *, rng: np.random.Generator) -> StageResult
     estimates: list[Estimate] = []
     tables: list[Table] = []
     if adjust:
-        found, table = _adjusted(cohort, outcome, compared, [copy.model for copy in copies if copy.model], shared)
+        found, table = pooled_model(cohort, outcome, compared, [copy.model for copy in copies if copy.model], shared)
         estimates += found
         tables += [table] if table is not None else []
     arms = cohort.protocol.arms
@@ -98,12 +89,12 @@ def imputed_analysis(cohort: Cohort, *, rng: np.random.Generator) -> StageResult
             effects = [copy.weighted[at] for copy in copies]
             estimates += _weighted(outcome, comparison, effects, shared)
     if divisions:
-        tables.append(_subgroups(cohort, outcome, compared, divisions, copies))
+        tables.append(pooled_subgroups(cohort, outcome, compared, divisions, [copy.levels for copy in copies]))
     return StageResult(
         stage="imputed",
         estimates=tuple(estimates),
         tables=tuple(tables),
-        findings=tuple(_findings(cohort, made, number)),
+        findings=(*_findings(cohort, made, number), *_unweighted(compared, copies)),
         facts=facts,
     )
 
@@ -150,6 +141,24 @@ def _findings(cohort: Cohort, made: Imputation, number: int) -> list[Finding]:
     return found
 
 
+def _unweighted(compared: Sequence[Comparison], copies: Sequence[_Copy]) -> list[Finding]:
+    """A finding for every comparison of chosen arms that some copy cannot weight."""
+    found = []
+    for at, comparison in enumerate(compared):
+        effects = [copy.weighted[at] for copy in copies]
+        why = next((e.relative.reason for e in effects if e and e.relative.reason.startswith(NO_MODEL)), "")
+        if why:
+            found.append(
+                Finding(
+                    code="W-IMPUTED-NO-MODEL",
+                    severity="warning",
+                    message=f"{comparison.label}: no effect with imputed covariates; {why}",
+                    remedy="Declare fewer confounders, or those in which the arms overlap",
+                )
+            )
+    return found
+
+
 def _incomplete_factors(cohort: Cohort, made: Imputation) -> tuple[Factor, ...]:
     """The declared subgroups whose variable has gaps, cut where the known values are cut."""
     names = {entry.column for entry in made.incomplete}
@@ -172,8 +181,13 @@ def _analyse(
     weighted: list[Effect | None] = []
     levels = []
     for comparison in compared:
-        weights, _ = comparison_weights(cohort, comparison)
+        weights, reason = comparison_weights(cohort, comparison)
         rows = comparison.rows if weights is None else comparison.rows & (weights > 0)
+        if reason:  # arms that were chosen and cannot be weighted: no effect, and none in a subgroup
+            refused = without_model(reason)
+            weighted.append(refused)
+            levels.append(tuple((refused,) * len(factor.levels) for factor in divisions))
+            continue
         effect = None if weights is None else outcome_effect(
             outcome, comparison.treated, rows, options, weights=weights
         )  # fmt: skip
@@ -205,83 +219,6 @@ def _options(cohort: Cohort, outcome: ShownOutcome) -> EffectOptions:
     )
 
 
-# -- the adjusted model ----------------------------------------------------------------------------------------------
-
-
-def _adjusted(
-    cohort: Cohort,
-    outcome: ShownOutcome,
-    compared: Sequence[Comparison],
-    models: Sequence[AdjustedModel],
-    shared: Mapping[str, Any],
-) -> tuple[list[Estimate], Table | None]:
-    """Pooled hazard ratios of all terms beside those of complete cases."""
-    rest = {**shared, "n": int(models[0].rows.sum()), "events": models[0].events, "unit": "hazard ratio"}
-    rest["method"] = f"{adjusted_method(cohort)}; {shared['method']}"
-    null = "given the covariates, treatment is not associated with the hazard"
-    names = [
-        (f"imputed.hazard_ratio.{pair.pair}", f"Adjusted hazard ratio, imputed, {pair.label}") for pair in compared
-    ]
-    fits = [model.fit for model in models if model.fit is not None]
-    if len(fits) < len(models):
-        return [Estimate.not_estimable(name, label, models[0].reason, **rest) for name, label in names], None
-    complete = adjusted_model(cohort, outcome, compared).fit
-    coef = np.array([fit.coef for fit in fits])
-    variance = np.array([fit.covariance.diagonal() for fit in fits])
-    freedom = max(fits[0].events - coef.shape[1], 1)
-    rows: list[tuple[Cell, ...]] = []
-    estimates: list[Estimate] = []
-    for at, (term, label) in enumerate(zip(fits[0].names, models[0].labels, strict=True)):
-        pooled = _pool(coef[:, at], variance[:, at], freedom, float(shared["level"]))
-        own: tuple[Cell, ...] = (None,) * 6 if pooled is None else (*_ratio(pooled), pooled.p, pooled.df, pooled.fmi)
-        alone: tuple[Cell, ...] = (None,) * 3
-        if complete is not None and np.isfinite(complete.coef[at]):
-            alone = tuple(float(x[at]) for x in (complete.hazard_ratio, complete.lower, complete.upper))
-        rows.append((term, label, *own, *alone))
-        if at < len(compared):
-            words = {**rest, "population": compared[at].label, "null_hypothesis": null}
-            estimates.append(_estimate(*names[at], pooled, ratio=True, rest=words))
-    note = f"Population: all patients of the arms compared. {rest['method'][:1].upper()}{rest['method'][1:]}."
-    table = Table(
-        name="imputed.model",
-        title="Adjusted treatment effect, missing covariates imputed",
-        columns=_MODEL,
-        rows=tuple(rows),
-        note=f"{note} Missing information: share of the variance that is due to missing values.",
-        protection="none",
-    )
-    return estimates, table
-
-
-def _pool(value: Floats, variance: Floats, freedom: float, level: float) -> Pooled | None:
-    """Pooled over the copies, None unless every copy has an estimate."""
-    if not (np.isfinite(value).all() and np.isfinite(variance).all() and (variance > 0).all()):
-        return None
-    return pool(value, variance, complete_df=freedom, level=level)
-
-
-def _ratio(pooled: Pooled) -> tuple[float, float, float]:
-    return float(np.exp(pooled.value)), float(np.exp(pooled.lower)), float(np.exp(pooled.upper))
-
-
-def _estimate(name: str, label: str, pooled: Pooled | None, *, ratio: bool, rest: Mapping[str, Any]) -> Estimate:
-    if pooled is None:
-        return Estimate.not_estimable(name, label, "not estimable in every imputed copy", **rest)
-    value, lower, upper = _ratio(pooled) if ratio else (pooled.value, pooled.lower, pooled.upper)
-    return Estimate(name=name, label=label, value=value, lower=lower, upper=upper, **rest)
-
-
-# -- weighted effects ------------------------------------------------------------------------------------------------
-
-
-def _scale(effects: Sequence[ScaleEffect], freedom: float, level: float) -> Pooled | None:
-    """One scale of an effect pooled over the copies, ratios on the log scale."""
-    if not all(effect.ok for effect in effects):
-        return None
-    value = np.array([np.log(effect.value) if effect.ratio else effect.value for effect in effects])
-    return _pool(value, np.array([effect.std_error for effect in effects]) ** 2, freedom, level)
-
-
 def _weighted(
     outcome: ShownOutcome, comparison: Comparison, effects: Sequence[Effect | None], shared: Mapping[str, Any]
 ) -> list[Estimate]:
@@ -294,115 +231,19 @@ def _weighted(
     found = [effect for effect in effects if effect is not None]
     if not found:
         return []
-    whole = len(found) == len(effects)
+    refused = [effect for effect in found if effect.relative.reason.startswith(NO_MODEL)]
+    reason = refused[0].relative.reason if refused else ""
     counted = found[0]
     freedom = max((counted.events if outcome.kind != "continuous" else counted.n) - 1, 1)
     out = []
     for stem, label, first in effect_scales(outcome, counted):
         scales = [next(s for name, _, s in effect_scales(outcome, effect) if name == stem) for effect in found]
-        pooled = _scale(scales, freedom, float(shared["level"])) if whole else None
+        pooled = pool_scale(scales, freedom, float(shared["level"]))
         rest = {**shared, "population": TARGET, "n": counted.n, "unit": first.unit}
         rest["method"] = f"{first.method or 'propensity overlap weights'}; {shared['method']}"
         if outcome.kind != "continuous":
             rest["events"] = counted.events
         name = f"imputed.weighted.{stem}.{comparison.pair}"
         text = f"Weighted {label}, imputed, {comparison.label}"
-        out.append(_estimate(name, text, pooled, ratio=first.ratio, rest=rest))
+        out.append(pooled_estimate(name, text, pooled, ratio=first.ratio, rest=rest, reason=reason))
     return out
-
-
-# -- subgroups -------------------------------------------------------------------------------------------------------
-
-
-def _subgroups(
-    cohort: Cohort,
-    outcome: ShownOutcome,
-    compared: Sequence[Comparison],
-    divisions: Sequence[Factor],
-    copies: Sequence[_Copy],
-) -> Table:
-    """Effects in the levels of every variable with gaps, all patients placed; one pooled interaction test each."""
-    level = cohort.protocol.analysis.level
-    rows: list[tuple[Cell, ...]] = []
-    for pair, comparison in enumerate(compared):
-        for number, factor in enumerate(divisions):
-            by_copy = [copy.levels[pair][number] for copy in copies]
-            tests = [_p(_interaction([[getattr(e, s) for e in found] for found in by_copy])) for s in _SCALES]
-            for at, name in enumerate(factor.levels):
-                effects = [found[at] for found in by_copy]
-                cells: list[Cell] = []
-                for scale in _SCALES:
-                    cells += _cells(_scale([getattr(e, scale) for e in effects], _freedom(effects), level), scale)
-                shown = tests if at == 0 else [None, None]
-                rows.append((comparison.pair, factor.variable, factor.label, name, *cells, *shown))
-    ratio = {"competing": "Cause-specific hazard ratio", "binary": "Odds ratio"}.get(outcome.kind, "Hazard ratio")
-    note = (
-        f"All patients, those without a value placed by imputation ({len(copies)} copies, Rubin's rules). Cut-points "
-        "are those of the known values. Interaction: pooled Wald test, null hypothesis: the effect is the same in all "
-        "levels."
-    )
-    return Table(
-        name="imputed.subgroups",
-        title="Declared subgroups, missing values imputed",
-        columns=_subgroup_columns(ratio, outcome.unit if outcome.kind == "time_to_event" else ""),
-        rows=tuple(rows),
-        note=note,
-        protection="none",
-    )
-
-
-_SCALES = ("relative", "absolute")
-
-
-def _subgroup_columns(ratio: str, unit: str) -> tuple[Column, ...]:
-    return (
-        Column(key="comparison", label="Comparison"),
-        Column(key="variable", label="Variable"),
-        Column(key="label", label="Characteristic"),
-        Column(key="level", label="Subgroup"),
-        Column(key="relative", label=ratio, kind="effect"),
-        Column(key="lower", label="Lower limit", kind="effect"),
-        Column(key="upper", label="Upper limit", kind="effect"),
-        Column(key="fmi", label="Missing information", kind="percent"),
-        Column(key="absolute", label="Absolute difference", kind="number", unit=unit),
-        Column(key="absolute_lower", label="Lower limit", kind="number", unit=unit),
-        Column(key="absolute_upper", label="Upper limit", kind="number", unit=unit),
-        Column(key="absolute_fmi", label="Missing information", kind="percent"),
-        Column(key="interaction_p", label="Interaction p, relative scale", kind="p"),
-        Column(key="interaction_p_absolute", label="Interaction p, absolute scale", kind="p"),
-    )
-
-
-def _freedom(effects: Sequence[Effect]) -> float:
-    """Degrees of freedom without missing values: events (patients without them) less one, the mean over the copies."""
-    sizes = [effect.events or effect.n for effect in effects]
-    return max(float(np.mean(sizes)) - 1, 1.0)
-
-
-def _cells(pooled: Pooled | None, scale: str) -> list[Cell]:
-    if pooled is None:
-        return [None] * 4
-    ratio = scale == "relative"
-    return [*(_ratio(pooled) if ratio else (pooled.value, pooled.lower, pooled.upper)), pooled.fmi]
-
-
-def _interaction(by_copy: Sequence[Sequence[ScaleEffect]]) -> TestResult:
-    """Differences of the levels' effects from the first; levels are disjoint, their effects independent in a copy."""
-    value = np.array([[np.log(e.value) if e.ratio else e.value for e in found] for found in by_copy])
-    variance = np.array([[e.std_error**2 for e in found] for found in by_copy])
-    usable = np.isfinite(value).all(axis=0) & np.isfinite(variance).all(axis=0)
-    null = "the treatment effect on this scale is the same in all levels"
-    if usable.sum() < 2:
-        reason = "fewer than two levels have an effect in every imputed copy"
-        nan = float("nan")
-        return TestResult(
-            statistic=nan, df=0, p=nan, null_hypothesis=null, method="", status="not_estimable", reason=reason
-        )
-    value, variance = value[:, usable], variance[:, usable]
-    contrast = value[:, 1:] - value[:, :1]
-    covariance = np.array([np.diag(row[1:]) + row[0] for row in variance])
-    return pool_wald(contrast, covariance, null_hypothesis=null)
-
-
-def _p(test: TestResult) -> Cell:
-    return float(test.p) if test.status == "ok" and np.isfinite(test.p) else None

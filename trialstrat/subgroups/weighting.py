@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 METHOD = "propensity overlap weights"
+#: How the reason of an effect without a propensity model begins.
+NO_MODEL = "no propensity model: "
 TARGET = "patients who could have received either treatment (overlap population)"
 #: Below this share of patients with the event a hazard ratio is read as a risk ratio (VanderWeele & Ding 2017).
 RARE = 0.15
@@ -155,12 +157,17 @@ def effect_scales(outcome: ShownOutcome, found: Effect) -> list[tuple[str, str, 
     ]
 
 
-def _refused(outcome: ShownOutcome, comparison: Comparison, reason: str, rest: Mapping[str, Any]) -> list[Estimate]:
-    none = ScaleEffect(measure="", ratio=False, status="not_estimable", reason=f"no propensity model: {reason}")
-    words = {key: value for key, value in rest.items() if key != "level"}
-    empty = Effect(
+def without_model(reason: str) -> Effect:
+    """The effect of arms that were chosen and cannot be weighted: not estimable on any scale, and why."""
+    none = ScaleEffect(measure="", ratio=False, status="not_estimable", reason=f"{NO_MODEL}{reason}")
+    return Effect(
         relative=none, absolute=none, milestone=none, n_control=0, n_treated=0, events_control=0, events_treated=0
     )
+
+
+def _refused(outcome: ShownOutcome, comparison: Comparison, reason: str, rest: Mapping[str, Any]) -> list[Estimate]:
+    words = {key: value for key, value in rest.items() if key != "level"}
+    empty = without_model(reason)
     return [
         scale.estimate(
             f"primary.weighted.{stem}.{comparison.pair}",

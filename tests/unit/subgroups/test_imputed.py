@@ -9,7 +9,9 @@ import pytest
 
 from tests.helpers.synthetic import cohort, trial
 from trialstrat.cohort.cohort import Cohort
+from trialstrat.cohort.shown import shown_outcome
 from trialstrat.results import StageResult
+from trialstrat.subgroups.completion import completed, plan
 from trialstrat.subgroups.forest import NOT_KNOWN
 from trialstrat.subgroups.imputed import imputed_analysis
 from trialstrat.subgroups.marker_study import marker_study
@@ -141,6 +143,36 @@ def test_confounders_are_imputed_before_weighting() -> None:
     weighted = found.estimate(f"imputed.weighted.hazard_ratio.{PAIR}")
     assert (weighted.status, weighted.n) == ("ok", 500)
     assert found.estimate(f"imputed.weighted.rmst.difference.{PAIR}").status == "ok"
+
+
+def test_chosen_arms_that_cannot_be_weighted_have_no_effect_and_no_subgroup_effects() -> None:
+    arms = {"allocation": "observational", "confounders": ["stage", "marker"]}
+    study_ = with_gaps(cohort(trial(n=500, seed=3), **{**ADJUST, **FEW, "arms": arms}), "stage")
+    study_.frame["marker"] = np.where(np.asarray(study_.arm) == "ctrl", 0.0, 1.0)
+    found = result(study_)
+    weighted = found.estimate(f"imputed.weighted.hazard_ratio.{PAIR}")
+    assert weighted.status == "not_estimable"
+    assert weighted.reason.startswith("no propensity model: ")
+    table = found.table("imputed.subgroups")
+    shown = [cell for row in table.rows for cell in row[4:]]
+    assert len(table.rows) >= 2
+    assert shown == [None] * len(shown)
+    assert [f.code for f in found.findings if f.severity == "warning"] == ["W-IMPUTED-NO-MODEL"]
+
+
+def test_imputed_values_of_a_logged_marker_are_those_of_patients() -> None:
+    rng = np.random.default_rng(5)
+    study_ = cohort(trial(n=500, seed=3), **{**ADJUST, **FEW})
+    study_.frame["marker"] = np.floor(np.exp(rng.normal(1.5, 1.6, 500)))
+    study_ = with_gaps(study_, "marker")
+    known = set(study_.frame["marker"].dropna())
+    outcome = shown_outcome(study_)
+    made = plan(study_, outcome)
+    copies = list(completed(study_, outcome, made, imputations=3, rng=rng))
+    gaps = study_.frame["marker"].isna().to_numpy()
+    assert any((np.expm1(np.log1p(value)) != value) for value in known)  # rounding would show
+    for copy in copies:
+        assert set(copy.frame["marker"][gaps]) <= known
 
 
 def test_patients_without_a_value_are_a_population_of_their_own() -> None:
