@@ -279,7 +279,8 @@ def _everyone(protocol: Protocol, joined: Joined, typed: _Typed, tables: Tables,
     if protocol.criteria.rules is None and not any(criterion.when for criterion in protocol.eligibility):
         return None
     part = joined.take(usable)
-    frame = rows(typed.frame, usable).set_axis(pd.Index(part.ids, name="id"), axis=0)
+    # criteria are judged by the ages in ``tables``; whatever is described holds the oldest as 90
+    frame, _ = capped_ages(protocol, rows(typed.frame, usable).set_axis(pd.Index(part.ids, name="id"), axis=0))
     nothing = Table(name="cohort.attrition", title="", columns=(), rows=())
     cohort = Cohort(
         protocol=protocol,

@@ -55,7 +55,11 @@ def instability(feature: InstabilityFeature, joined: Joined, molecular: Molecula
 
 
 def measurement(feature: MeasurementFeature, joined: Joined, molecular: Molecular) -> Derived:
-    """The picked value of the records inside the window; missing where a patient has none there."""
+    """The picked value of the records inside the window; missing where a patient has none there.
+
+    A count is 0 for patients with records, of whatever kind and day, of which none counts; it is missing only for
+    those who have no record whose day is known, of whom nothing is known.
+    """
     records = molecular.records[feature.source]
     asked = [
         feature.value,
@@ -86,6 +90,8 @@ def measurement(feature: MeasurementFeature, joined: Joined, molecular: Molecula
     table = pd.DataFrame({"at": at[inside], "day": day[inside], "value": values[inside]})
     picked = _PICKS[feature.pick](table)
     out = np.full(len(joined.ids), np.nan if feature.numeric or feature.pick == "count" else None, dtype=object)
+    if feature.pick == "count":
+        out[np.unique(at[(at >= 0) & ~(keep & np.isnan(day))])] = 0
     out[picked.index.to_numpy(dtype=np.intp)] = picked.to_numpy(dtype=object)
     levels: tuple[str, ...] = ()
     if not feature.numeric and feature.pick != "count":

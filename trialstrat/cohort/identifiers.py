@@ -38,7 +38,8 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z]+
 class Identifier:
     """A column that holds direct identifiers: what they are, how they were known, and in which rows (n,).
 
-    ``code_like``: a declared id column may look like this.
+    ``code_like``: a declared id column may look like this; one that is named after another identifier (a record or
+    member number) is refused like any other column, and stays only by ``privacy.allow``.
     """
 
     column: str

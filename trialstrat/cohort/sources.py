@@ -298,11 +298,13 @@ def patient_variants(
     for sample, (owner, counts) in owner_of.items():
         if owner is None or not counts:
             continue
-        panel = assay.panel_of.get(sample, "")
+        panel = assay.panel_of.get(sample, assay.everywhere)
         if panel:
             panels_of.setdefault(owner, []).append(panel)
         else:
             open_.add(owner)
+    if assay.everywhere:  # also of those who are known to have been looked at but have no sample in the file
+        panels_of |= {owner: [assay.everywhere] for owner in patients if owner not in panels_of and owner not in open_}
     panels = {name: frozenset(renamed(sorted(found), symbols, "")[0]) for name, found in assay.panels.items()}
     return PatientVariants(
         patients=tuple(patients),

@@ -129,7 +129,8 @@ def _titles(cohort: Cohort) -> dict[str, str]:
 
 def _distil(cohort: Cohort, rows: NDArray[Any], risk: NDArray[np.float64], options: RuleOptions) -> DistilledRule:
     """A rule from some patients and their risks."""
-    variables: list[Variable] = list(cohort.protocol.variables)
+    # the cut of a signature means nothing without the patients it was standardised on
+    variables = [entry for entry in cohort.protocol.variables if entry.column not in cohort.signatures]
     frame = cohort.frame.iloc[rows]
     if cohort.markers.shape[1]:
         block = cohort.markers.iloc[rows]

@@ -108,6 +108,14 @@ def _groups_not_usable(cohort: Cohort) -> str:
     groups, event = cohort.groups, cohort.outcome.event
     if groups is None or event is None or len(set(groups)) < FEWEST_GROUPS:
         return f"leaving out groups needs at least {FEWEST_GROUPS} groups"
+    rows = _rows(cohort, choose_feature_sets(cohort))
+    lost = len(set(groups)) - len(set(groups[rows]))
+    if lost:
+        return (
+            f"{lost} of {len(set(groups))} groups have no patient with complete covariates: impute them "
+            "(missing_data.covariates), or leave out the covariate that these groups lack"
+        )
+    groups, event = groups[rows], event[rows]
     counts = [int((event[groups == group] == 1).sum()) for group in sorted(set(groups))]
     few = sum(count < EVENTS_PER_FOLD for count in counts)
     if few:

@@ -164,7 +164,10 @@ def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _one_way(values: NDArray[np.float64], batch: NDArray[np.object_]) -> tuple[float, float]:
-    """Share of the variance between batches, and the F test of no difference."""
+    """Share of the variance between batches, and the p of the F test of no difference.
+
+    The p is nan where nothing varies within batches, or nothing is left to estimate it from: there is no F then.
+    """
     labels = np.array([str(label) for label in batch])
     groups = [values[labels == name] for name in sorted(set(labels))]
     between = sum(len(group) * (group.mean() - values.mean()) ** 2 for group in groups)
@@ -174,6 +177,6 @@ def _one_way(values: NDArray[np.float64], batch: NDArray[np.object_]) -> tuple[f
         return float("nan"), float("nan")
     share = min(float(between / total), 1.0)
     if share >= 1:
-        return share, 0.0
+        return share, float("nan")
     f = (share / (len(groups) - 1)) / ((1 - share) / inner)
     return share, float(stats.f.sf(f, len(groups) - 1, inner))

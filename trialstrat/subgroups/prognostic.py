@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import ShownOutcome, shown_outcome
@@ -162,7 +163,11 @@ def _numbers(fit: CoxFit | None, term: _Term) -> tuple[Cell, ...]:
     if fit is None or term.reference:
         return _NONE
     at = fit.names.index(term.name)
-    values = (*(fit_[at] ** term.per for fit_ in (fit.hazard_ratio, fit.lower, fit.upper)), fit.p[at])
+    # on the log scale: a ratio per unit may overflow where that per quartile distance does not
+    error = fit.std_error if fit.robust_std_error is None else fit.robust_std_error
+    half = float(-ndtri((1 - fit.level) / 2)) * error[at]
+    middle = fit.coef[at]
+    values = (*(np.exp(term.per * x) for x in (middle, middle - half, middle + half)), fit.p[at])
     return tuple(float(value) for value in values) if np.isfinite(values).all() else _NONE
 
 

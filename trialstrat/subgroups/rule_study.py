@@ -90,7 +90,7 @@ def rule_study(cohort: Cohort, *, rng: np.random.Generator, options: RuleOptions
     markers = study_markers(cohort)
     if not markers:
         return _nothing(())
-    findings = _late(cohort)
+    findings = (*_late(cohort), *_learned(cohort))
     reason = question_not_asked(cohort) or clustered(cohort, "the search for rules")
     compared: list[_Compared] = []
     options = options or study_options(cohort)
@@ -125,7 +125,8 @@ def study_markers(cohort: Cohort) -> tuple[Marker, ...]:
         predictive = isinstance(variable, Biomarker) and variable.role == "predictive"
         if not (predictive or variable.column in wanted) or variable.measured == "after_time_zero":
             continue
-        if variable.column not in cohort.frame.columns:
+        # the cut of a signature means nothing without the patients it was standardised on
+        if variable.column not in cohort.frame.columns or variable.column in cohort.signatures:
             continue
         levels: tuple[str, ...] = ()
         if variable.kind != "continuous":
@@ -170,6 +171,22 @@ def _late(cohort: Cohort) -> tuple[Finding, ...]:
             column=column,
         )
         for column in late
+    )
+
+
+def _learned(cohort: Cohort) -> tuple[Finding, ...]:
+    plan = set(cohort.protocol.rule_search.markers)
+    return tuple(
+        Finding(
+            code="W-RULE-LEARNED",
+            severity="warning",
+            message="standardised on the patients at hand: it is no part of the search, its cut could not be applied",
+            remedy="Score the signature with fixed weights, or search over its genes",
+            column=variable.column,
+        )
+        for variable in cohort.protocol.variables
+        if variable.column in cohort.signatures
+        and (variable.column in plan or (isinstance(variable, Biomarker) and variable.role == "predictive"))
     )
 
 

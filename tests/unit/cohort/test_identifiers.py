@@ -222,3 +222,19 @@ def test_ages_above_89_are_90_unless_declared_otherwise(tmp_path: Path) -> None:
     assert (note.bad, note.total, note.severity) == (3, 60, "note")
     whole = read_cohort(load_protocol(study(tmp_path, "privacy: {drop: [email, surname], cap_ages: false}")))
     assert max(whole.frame["age"]) == 95
+
+
+def test_criteria_are_judged_by_the_true_age_and_described_by_the_capped_one(tmp_path: Path) -> None:
+    path = study(tmp_path, "privacy: {drop: [email, surname]}")
+    path.write_text(
+        path.read_text()
+        + "eligibility:\n  - {id: I1, kind: inclusion, text: Age up to 92,\n"
+        + "     when: [{column: age, at_most: 92, unit: years}]}\n"
+    )
+    cohort = read_cohort(load_protocol(path))
+    assert (cohort.n, max(cohort.frame["age"])) == (57, 79)
+    assert cohort.everyone is not None
+    assert (cohort.everyone.cohort.n, max(cohort.everyone.cohort.frame["age"])) == (60, 90)
+    assert max(cohort.everyone.tables.patients["age"]) == 95
+    whole = read_cohort(load_protocol(study(tmp_path, "privacy: {drop: [email, surname], cap_ages: false}")))
+    assert max(whole.frame["age"]) == 95

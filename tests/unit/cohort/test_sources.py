@@ -400,3 +400,27 @@ def test_a_table_of_a_folder_by_its_name(small, tmp_path):
     np.testing.assert_array_equal(cohort.frame["AGE"], np.arange(40.0, 40 + N))
     with pytest.raises(DataError, match="0 files are called adtte; it has adae, adsl"):
         read_cohort(small({}, sources=[{**source, "table": "adtte"}]))
+
+
+@pytest.mark.parametrize("assayed", ["listed", "patients"])
+def test_a_declared_panel_holds_for_everybody_who_was_looked_at(small, tmp_path, assayed):
+    maf = "Hugo_Symbol\tTumor_Sample_Barcode\tVariant_Classification\n"
+    maf += "".join(f"KRAS\t{patient}\tMissense_Mutation\n" for patient in IDS[:4])
+    feature = {"name": "f", "kind": "alteration", "mutations": "mut"}
+
+    def loaded(gene: str):
+        return small(
+            {"cohort.csv": table(ID=IDS), "m.maf": maf, "panel.txt": "KRAS\nEGFR\n"},
+            sources=[
+                {"name": "cohort", "file": "cohort.csv", "id": "ID"},
+                {"name": "mut", "file": "m.maf", "layout": "variants", "panel": "panel.txt", "assayed": assayed},
+            ],
+            features=[{**feature, "genes": [gene]}],
+            biomarkers=[marker("f", "categorical")],
+        )
+
+    assert codes(check(loaded("TP53")))["E-GENE-ABSENT"][0] == "f"
+    reader = SourcesReader(loaded("KRAS").protocol, tmp_path)
+    molecular = reader.read()
+    values = derive(loaded("KRAS").protocol, join(reader.prepared, 5)[0], molecular)[1].made["f"].values
+    assert list(values[:5]) == ["altered"] * 4 + ["not altered" if assayed == "patients" else None]

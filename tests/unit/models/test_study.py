@@ -19,7 +19,7 @@ from trialstrat.features import choose_feature_sets
 from trialstrat.models.base import EngineFailureError
 from trialstrat.models.folds import materialise, outer_folds
 from trialstrat.models.frozen import FrozenModel
-from trialstrat.models.plan import StudyPlan, make_plan
+from trialstrat.models.plan import StudyPlan, make_plan, not_available
 from trialstrat.models.study import ModelStudy, run_models
 from trialstrat.models.task import FoldTask, fit_fold
 
@@ -300,6 +300,23 @@ def test_when_no_engine_can_be_used_the_stage_says_so() -> None:
     assert found.chosen == ""
     assert "needs 200" in found.result.facts["chosen_reason"]
     assert found.result.estimate("models.best.uno_c").status == "not_estimable"
+
+
+def test_groups_without_complete_patients_are_refused_by_number() -> None:
+    given = cohort(rows=200)
+    groups = np.array([f"site{at % 4}" for at in range(given.n)], dtype=object)
+    changed = given.protocol.model_copy(
+        update={
+            "models": given.protocol.models.model_copy(update={"outer": "groups"}),
+            "missing_data": given.protocol.missing_data.model_copy(update={"covariates": "complete_cases"}),
+        }
+    )
+    frame = given.frame.copy()
+    frame["age"] = frame["age"].mask(groups == "site3")
+    made = replace(given, protocol=changed, groups=groups)
+    assert not_available(made) == ""
+    reason = not_available(replace(made, frame=frame))
+    assert reason.startswith("1 of 4 groups have no patient with complete covariates")
 
 
 def test_an_unavailable_set_is_a_note() -> None:

@@ -91,3 +91,10 @@ def test_gaps_constants_and_lone_patients_do_no_harm() -> None:
 def test_lengths_must_agree() -> None:
     with pytest.raises(InvalidInputError, match="batch labels"):
         component_association(np.zeros((3, 2)), np.array(["a"], dtype=object))
+
+
+def test_batches_without_inner_variance_have_no_test() -> None:
+    values = np.repeat(np.eye(3), 4, axis=0)
+    found = component_association(values, np.repeat(np.array(["a", "b", "c"], dtype=object), 4))
+    assert found[0].explained == pytest.approx(1)
+    assert np.isnan(found[0].p)

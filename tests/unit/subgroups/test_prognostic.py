@@ -90,3 +90,14 @@ def test_medians_of_a_continuous_outcome_by_level() -> None:
 
 def test_nothing_declared_is_no_stage() -> None:
     assert prognostic_study(gbsg2_cohort(covariates=[], biomarkers=[])) is None
+
+
+def test_a_marker_in_tiny_units_has_the_ratio_of_the_same_marker_in_large_ones() -> None:
+    rows = {}
+    for scale in (1.0, 1e-8):
+        cohort = gbsg2_cohort(rows=400)
+        cohort.frame["progrec"] = cohort.frame["progrec"] * scale
+        _, found = rows_of(cohort)
+        rows[scale] = next(row for row in found.values() if row["variable"] == "progrec")
+    keys = ("hazard_ratio", "lower", "upper", "p")
+    assert [rows[1e-8][key] for key in keys] == pytest.approx([rows[1.0][key] for key in keys], rel=1e-4)

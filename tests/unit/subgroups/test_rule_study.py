@@ -90,6 +90,17 @@ def test_without_markers_nothing_is_searched(cohort):
     assert rule_study(bare, rng=np.random.default_rng(1)).results == ()
 
 
+def test_a_signature_standardised_on_these_patients_is_no_marker(cohort):
+    names = [entry.column for entry in study_markers(cohort)]
+    learned = replace(cohort, signatures={"estrec": cohort.frame[["estrec"]]})
+    assert "estrec" in names
+    assert [entry.column for entry in study_markers(learned)] == [name for name in names if name != "estrec"]
+    found = rule_study(learned, rng=np.random.default_rng(1), options=FAST).results[0].findings
+    assert [(entry.code, entry.column) for entry in found if entry.code == "W-RULE-LEARNED"] == [
+        ("W-RULE-LEARNED", "estrec")
+    ]
+
+
 def test_a_single_arm_is_not_asked(cohort):
     arms = cohort.protocol.arms.model_copy(update={"levels": cohort.protocol.arms.levels[1:]})
     single = replace(cohort, protocol=cohort.protocol.model_copy(update={"arms": arms}))

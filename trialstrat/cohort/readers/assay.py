@@ -64,14 +64,15 @@ _ORDER = tuple(dict.fromkeys((*_CLASSES.values(),)))
 class Assay:
     """Variants, the samples that are known to have been looked at, and the panel of each.
 
-    ``panel_of`` has the panel of a sample, empty or absent for a sample in which every gene was looked at; ``panels``
-    the genes of each panel.
+    ``panel_of`` has the panel of a sample, empty for a sample in which every gene was looked at; a sample that is
+    absent has panel ``everywhere`` (empty: every gene). ``panels`` are the genes of each panel.
     """
 
     variants: Variants
     listed: frozenset[str]
     panel_of: Mapping[str, str]
     panels: Mapping[str, frozenset[str]]
+    everywhere: str = ""
 
 
 def of_variants(variants: Variants) -> Assay:
@@ -81,8 +82,7 @@ def of_variants(variants: Variants) -> Assay:
 
 def with_panel(assay: Assay, genes: frozenset[str], name: str) -> Assay:
     """The same variants where only some genes were looked at, in every sample."""
-    samples = assay.listed | frozenset(coded(assay.variants.columns["sample"])[0])
-    return replace(assay, panel_of=dict.fromkeys(samples, name), panels={name: genes})
+    return replace(assay, panel_of={}, panels={name: genes}, everywhere=name)
 
 
 def of_vcf(table: RawTable) -> Assay:

@@ -196,10 +196,8 @@ def _subgroups(context: Context, table: Table) -> TableView:
                 tables.ranged(row, ("relative", "lower", "upper"), fmt.effect, why, notes),
                 tables.ranged(row, ("absolute", "absolute_lower", "absolute_upper"), fmt.effect, why, notes),
                 tables.value(row["fmi"] if row["fmi"] is not None else row["absolute_fmi"], fmt.percent),
-                tables.value(row["interaction_p"], fmt.p_value) if row["interaction_p"] else tables.text(" "),
-                tables.value(row["interaction_p_absolute"], fmt.p_value)
-                if row["interaction_p_absolute"]
-                else tables.text(" "),
+                _test(row["interaction_p"]),
+                _test(row["interaction_p_absolute"]),
             )
         )
     unit = f"{labels['absolute'].unit} up to {context.at_horizon}" if labels["absolute"].unit else ""
@@ -221,3 +219,8 @@ def _subgroups(context: Context, table: Table) -> TableView:
         footnotes=notes.entries(),
         folded=caption,
     )
+
+
+def _test(p: Cell) -> tables.Cell:
+    """A p value, or an empty cell: of several levels only the first row has the test."""
+    return tables.text(" ") if p is None else tables.value(p, fmt.p_value)
