@@ -172,6 +172,9 @@ def _too_small(emulation: Emulation, found: SubsetEffects, pieces: _Pieces) -> s
         full = pieces.place((1 << pieces.m) - 1)
         if min(found.events_control[full], found.events_treated[full]) < least:
             return f"fewer than {least} events in an arm of the patients who meet all criteria"
+    for rows in (emulation.rows, emulation.rows & emulation.everybody.all(axis=1)):
+        if rows.any() and (without := emulation.weights(rows)[1]):
+            return without
     measure = found.absolute if emulation.outcome.kind == "continuous" else found.relative
     missing = int((~np.isfinite(measure)).sum())
     if missing:

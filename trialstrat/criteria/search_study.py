@@ -75,7 +75,7 @@ def search_study(
     starts = _starts(dimensions)
     found = search(valuer, starts, plan.search, folds=plan.impact.folds, better=better, rng=rng, jobs=jobs)
     if found is None:
-        return _refused("no rule set has enough events in every fold")
+        return _refused("no rule set has an effect that can be estimated in every fold")
     return _result(found, everyone, emulation, dimensions, valuer, any(entry.found for entry in written))
 
 

@@ -24,7 +24,6 @@ from trialstrat.stats.checks import FloatArray, IntArray, check_matrix, check_su
 from trialstrat.stats.kernels import subset_effect as kernel
 
 Weighting = Literal["none", "overlap", "stabilised", "trialpathfinder"]
-OutcomeKind = Literal["time", "binary", "number"]
 _WEIGHTS = {
     "none": kernel.NONE,
     "overlap": kernel.OVERLAP,
@@ -62,8 +61,8 @@ class SubsetEffects:
     """One entry per subset (s,).
 
     ``relative`` is the log hazard ratio (log odds ratio), ``absolute`` the difference of restricted means (of risks, of
-    means), treated minus control; nan where they cannot be estimated. ``n`` patients, events by arm, ``code`` of the
-    kernel.
+    means), treated minus control; nan where they cannot be estimated, also where covariates separate the arms and there
+    is no propensity model. ``n`` patients, events by arm, ``code`` of the kernel.
     """
 
     relative: FloatArray
@@ -128,7 +127,9 @@ def subset_data(
         values = np.asarray(value, dtype=np.float64)
     stratum = np.zeros(n, dtype=np.int64) if strata is None else np.asarray(strata, dtype=np.int64)
     order = np.lexsort((times, stratum))
-    cell, design = _cells(None if covariates is None else check_matrix(covariates, n), n)
+    cell, design = _cells(
+        None if covariates is None else check_matrix(covariates, n), n, scaled=weighting != "trialpathfinder"
+    )
     data = {name: entry[order] for name, entry in (("arm", arm), ("event", codes), ("cell", cell))}
     times, stratum = times[order], stratum[order]
     nobody = np.empty(0, dtype=np.int64)
@@ -153,11 +154,17 @@ def subset_data(
     )
 
 
-def _cells(covariates: FloatArray | None, n: int) -> tuple[IntArray, FloatArray]:
-    """Distinct covariate rows with an intercept, scaled where the model is not penalised, and each patient's row."""
+def _cells(covariates: FloatArray | None, n: int, *, scaled: bool) -> tuple[IntArray, FloatArray]:
+    """Distinct covariate rows with an intercept, each patient's row; ``scaled`` where the model is not penalised.
+
+    Scaling moves no fitted probability, but without it a column far from 0 looks like a multiple of the intercept.
+    """
     if covariates is None or covariates.shape[1] == 0:
         return np.zeros(n, dtype=np.int64), np.ones((1, 1))
     rows, cell = np.unique(covariates, axis=0, return_inverse=True)
+    if scaled:
+        spread = covariates.std(axis=0)
+        rows = (rows - covariates.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     return np.asarray(cell, dtype=np.int64).ravel(), np.column_stack([np.ones(len(rows)), rows])
 
 
@@ -171,7 +178,7 @@ def _start(design: FloatArray, cell: IntArray, arm: IntArray, weighting: Weighti
     if ridge:
         treated, control = treated * arm.size / (2 * treated.sum()), control * arm.size / (2 * control.sum())
     found = kernel.fit_logistic(design, treated, control, ridge, coef, np.zeros(len(design)))
-    return coef if found and np.abs(coef).max() < 50 else np.zeros(design.shape[1])
+    return coef if found else np.zeros(design.shape[1])
 
 
 def evaluate_subsets(
@@ -229,7 +236,7 @@ def penalised_weights(treatment: npt.ArrayLike, covariates: npt.ArrayLike) -> tu
     Liu et al. 2021, with the choices of the published program: balanced classes, penalty 1, stabilised weights.
     """
     arm = check_two_groups(treatment, int(np.asarray(treatment).shape[0]), name="treatment")
-    cell, design = _cells(check_matrix(covariates, arm.size), arm.size)
+    cell, design = _cells(check_matrix(covariates, arm.size), arm.size, scaled=False)
     weight = np.empty(arm.size)
     everybody = np.ones(arm.size)
     found = kernel.weigh(everybody, arm, cell, design, np.zeros(design.shape[1]), kernel.BALANCED, weight)

@@ -255,6 +255,19 @@ def test_too_few_events_under_all_criteria_is_said(studied):
     assert impact.result.estimate("impact.none.hazard_ratio.drug_vs_control").status == "ok"
 
 
+def test_arms_that_a_confounder_separates_are_not_ranked(studied):
+    _, made, judged = studied
+    apart = replace(made, frame=made.frame.assign(age=np.where(made.arm == "drug", 70.0, 50.0)))
+    impact = impact_study(apart, judged, horizon=12.0, rng=np.random.default_rng(1))
+    assert impact is not None
+    for estimate in impact.result.estimates:
+        if "shapley" in estimate.name or "cross_fitted" in estimate.name:
+            assert estimate.status == "not_estimable"
+            assert "separate the arms" in estimate.reason
+    assert impact.result.facts["keep"] == ""
+    assert impact.compared[0].ranking.keep == ()
+
+
 def test_without_arms_only_the_pool_is_described():
     made, judged = cohort_of(protocol(arms=None))
     impact = impact_study(replace(made, arm=None), judged, horizon=12.0, rng=np.random.default_rng(1))

@@ -8,6 +8,8 @@ from sklearn.linear_model import LogisticRegression
 
 from trialstrat.errors import InvalidInputError
 from trialstrat.stats.cox import cox
+from trialstrat.stats.kernels import subset_effect as kernel
+from trialstrat.stats.propensity import propensity
 from trialstrat.stats.rmst import rmst_difference
 from trialstrat.stats.subset_effects import evaluate_subsets, penalised_weights, subset_data
 from trialstrat.stats.weighted_effect import ipw_cox
@@ -137,8 +139,6 @@ def test_binary_and_continuous_outcomes(trial):
 
 
 def test_what_cannot_be_estimated_is_nan_with_a_code(trial):
-    from trialstrat.stats.kernels import subset_effect as kernel
-
     arm, bits = trial["arm"], np.where(trial["arm"] == 1, 1, 3)
     data = subset_data(arm, time=trial["time"], event=trial["event"], tau=TAU)
     found = evaluate_subsets(data, bits, [0, 2])
@@ -152,7 +152,7 @@ def test_what_cannot_be_estimated_is_nan_with_a_code(trial):
     assert np.isnan(beyond.absolute[0])
 
 
-def test_a_confounder_that_is_constant_or_separates_in_a_subset_does_no_harm():
+def test_a_confounder_that_is_constant_in_a_subset_does_no_harm_and_one_that_separates_has_no_model():
     rng = np.random.default_rng(2)
     n = 200
     x = rng.integers(0, 2, n).astype(float)
@@ -163,12 +163,49 @@ def test_a_confounder_that_is_constant_or_separates_in_a_subset_does_no_harm():
         arm, time=time, event=event, covariates=np.column_stack([x, extra]), weighting="overlap", tau=3.0
     )
     found = evaluate_subsets(data, np.where(x == 1, 1, 0) | np.where(extra == 0, 2, 0), [0, 1, 2, 3])
-    assert np.isfinite(found.relative).all()
+    assert found.code.tolist() == [kernel.NO_MODEL, kernel.NO_MODEL, kernel.OK, kernel.OK]
+    assert np.isnan(found.relative[:2]).all()
     # where no confounder varies, the weights are those of the shares of the arms
     rows = (x == 1) & (extra == 0)
     share = arm[rows].mean()
     weight = np.where(arm[rows] == 1, 1 - share, share)
     assert found.relative[3] == pytest.approx(cox(time[rows], event[rows], arm[rows], weights=weight).coef[0], abs=1e-8)
+
+
+@pytest.mark.parametrize("weighting", ["overlap", "stabilised"])
+def test_arms_that_a_confounder_separates_have_no_effect(weighting):
+    rng = np.random.default_rng(3)
+    arm = rng.integers(0, 2, 240)
+    for column in (arm.astype(float), arm * 5 + rng.normal(size=240) * 0.3, 2000 + arm * 10 + rng.uniform(size=240)):
+        x = np.column_stack([rng.normal(60, 8, 240), column])
+        data = subset_data(
+            arm, time=rng.exponential(5, 240) + 0.1, event=np.ones(240, dtype=int), covariates=x, weighting=weighting
+        )
+        found = evaluate_subsets(data, np.ones(240, dtype=int), [0])
+        assert found.code.tolist() == [kernel.NO_MODEL]
+        assert np.isnan(found.relative).all()
+
+
+def test_the_batch_has_a_model_exactly_where_the_one_at_a_time_function_has():
+    """Small samples of coarse and skewed covariates: about half are separated, completely or in part."""
+    rng = np.random.default_rng(11)
+    verdicts = []
+    for _ in range(400):
+        n = int(rng.integers(12, 60))
+        x = np.column_stack([
+            rng.normal(60, 9, n).round(), rng.uniform(size=n) < rng.choice([0.1, 0.5]), np.exp(rng.normal(0, 2, n))
+        ]).astype(float)  # fmt: skip
+        slope = rng.choice([0.0, 0.3, 1.5])
+        arm = (rng.uniform(size=n) < 1 / (1 + np.exp(-slope * (x[:, 0] - 60) - x[:, 1]))).astype(int)
+        varied = np.ptp(x, axis=0) > 0
+        if arm.min() == arm.max() or not varied.any():
+            continue
+        one = propensity(arm, x[:, varied])
+        data = subset_data(arm, value=x[:, 0], covariates=x, weighting="overlap")
+        many = evaluate_subsets(data, np.ones(n, dtype=int), [0])
+        verdicts.append((one.status == "ok", many.code[0] == kernel.OK))
+    assert all(one == many for one, many in verdicts)
+    assert 0.2 < np.mean([one for one, _ in verdicts]) < 0.8
 
 
 def test_weights_need_confounders(trial):

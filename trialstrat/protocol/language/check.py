@@ -211,7 +211,8 @@ class _Checker:
         if timed and table.time and not self.schema.time_zero and _dated(table.columns.get(table.time)):
             text = f"table {node.records} has dates, and no time zero is declared to count days from"
             yield Fault(code="E-CRIT-COLUMN", message=text, remedy="Declare time_zero: (the column with its date)")
-        if timed and node.window is not None and (node.window.last is None or node.window.last > 0):
+        last = None if node.window is None else node.window.last
+        if (table.time or node.window is not None) and (last is None or last > 0):
             text = f"records of {node.records} after time zero count"
             mend = "End the window at day 0, or move time zero"
             yield Fault(code="E-CRIT-OUTCOME", message=text, remedy=mend)

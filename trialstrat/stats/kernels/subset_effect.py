@@ -21,11 +21,14 @@ LARGEST = 10.0
 RELATIVE, ABSOLUTE, N, EVENTS_CONTROL, EVENTS_TREATED, CODE = range(6)
 COLUMNS = 6
 _TINY = 1e-12
+#: A last step that moves a fitted log odds by more than this is no maximum: each of Newton's steps towards an infinite
+#: one moves it by about 1, those near a finite one by less than the square of the one before.
+_STILL_MOVING = 0.1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _solve_aliased(matrix, right, out):
-    """Solve for a positive semi-definite matrix; columns that depend on earlier ones get 0."""
+    """Solve for a positive semi-definite matrix; columns that depend on earlier ones get 0. How many do not."""
     p = matrix.shape[0]
     factor = np.zeros((p, p))
     alive = np.zeros(p, dtype=np.bool_)
@@ -50,6 +53,7 @@ def _solve_aliased(matrix, right, out):
         for m in range(j + 1, p):
             value -= factor[m, j] * out[m]
         out[j] = value / factor[j, j] if alive[j] else 0.0
+    return np.sum(alive)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -84,12 +88,13 @@ def fit_logistic(design, treated, control, ridge, coef, probability):
     Returns
     -------
     bool
-        Whether the likelihood stopped rising. Where covariates separate some patients the fitted probabilities have
-        reached their limit and the coefficients have none.
+        Whether there is a maximum. Where covariates separate the arms, completely or in part, the likelihood stops
+        rising while the coefficients go on (Albert & Anderson 1984): False, as in :func:`trialstrat.stats.propensity`.
     """
     cells, q = design.shape
     gradient, step = np.zeros(q), np.zeros(q)
     information = np.zeros((q, q))
+    free = 0
     value = _height(design, treated, control, coef, ridge, probability)
     for _ in range(60):
         gradient[:] = 0.0
@@ -109,7 +114,10 @@ def fit_logistic(design, treated, control, ridge, coef, probability):
                 information[j, j] += ridge
             for m in range(j):
                 information[m, j] = information[j, m]
-        _solve_aliased(information, gradient, step)
+        solved = _solve_aliased(information, gradient, step)
+        free = max(free, solved)
+        if solved < free:
+            return False  # a column that could be told apart no longer is: its fitted probabilities are at 0 and 1
         before = value
         scale = 1.0
         value = _height(design, treated, control, coef + step, ridge, probability)
@@ -120,8 +128,21 @@ def fit_logistic(design, treated, control, ridge, coef, probability):
         if not np.isfinite(value):
             return False
         if np.max(np.abs(step)) * scale < 1e-9 or abs(value - before) < 1e-13 * (1.0 + abs(value)):
-            return True
+            return _largest_move(design, treated, control, step) * scale < _STILL_MOVING
     return False
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _largest_move(design, treated, control, step):
+    """The largest change of a fitted log odds by a step, over cells that are not empty."""
+    largest = 0.0
+    for c in range(design.shape[0]):
+        if treated[c] + control[c] > 0.0:
+            move = 0.0
+            for j in range(design.shape[1]):
+                move += design[c, j] * step[j]
+            largest = max(largest, abs(move))
+    return largest
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -63,6 +63,7 @@ def found(*lines: str, kinds: str = "") -> list[Finding]:
         "score >= 1 or score < 0",
         '(nearest lab where name is "x" from day -28 to day 0 has value <= 1.5 "mg/dL")',
         "linked (keep visits.date <= patients.start)",
+        '(any visits where note is "x")',
     ],
 )
 def test_good_criteria_have_no_finding(text: str) -> None:
@@ -74,7 +75,7 @@ def test_good_criteria_have_no_finding(text: str) -> None:
     [
         ("years >= 18", "E-CRIT-COLUMN"),
         ("(any labs)", "E-CRIT-COLUMN"),
-        ("(any lab has wert >= 1)", "E-CRIT-COLUMN"),
+        ("(any lab to day 0 has wert >= 1)", "E-CRIT-COLUMN"),
         ('(nearest visits has note is "x")', "E-CRIT-COLUMN"),
         ("linked (keep visits.day <= patients.start)", "E-CRIT-COLUMN"),
         ('linked (pick least lab.date; keep lab.value >= 1 "mg/dL")', "E-CRIT-COLUMN"),
@@ -86,6 +87,10 @@ def test_good_criteria_have_no_finding(text: str) -> None:
         ("age >= 18", "W-CRIT-UNIT"),
         ('response is "CR"', "E-CRIT-OUTCOME"),
         ('(any lab from day 1 to day 30 has value >= 1 "mg/dL")', "E-CRIT-OUTCOME"),
+        ('(any lab from day -30 has value >= 1 "mg/dL")', "E-CRIT-OUTCOME"),
+        ('(latest lab has value >= 1 "mg/dL")', "E-CRIT-OUTCOME"),
+        ('(every lab has value >= 1 "mg/dL")', "E-CRIT-OUTCOME"),
+        ("(count lab >= 2)", "E-CRIT-OUTCOME"),
         ("5 < score < 5", "E-CRIT-CONTRADICTION"),
         ("score >= 5 and score < 3", "E-CRIT-CONTRADICTION"),
         ("score >= 5; score < 3", "E-CRIT-CONTRADICTION"),
@@ -152,11 +157,11 @@ def test_a_number_without_any_unit_is_noted() -> None:
 def test_near_names_are_offered() -> None:
     assert "Did you mean age?" in found("agee is known")[0].remedy
     assert "Did you mean lab?" in found("(any labs)")[0].remedy
-    assert "Did you mean value?" in found("(any lab has vlaue is known)")[0].remedy
+    assert "Did you mean value?" in found("(any lab to day 0 has vlaue is known)")[0].remedy
 
 
 def test_what_the_schema_does_not_list_is_left_to_the_data() -> None:
-    criteria = [Criterion(id="a", kind="inclusion", when=parse("years is known; (any lab has wert is known)"))]
+    criteria = [Criterion(id="a", kind="inclusion", when=parse("years is known; (any lab to day 0 has wert is known)"))]
     (fault,) = faults(criteria, SCHEMA, complete=False)
     assert (fault.code, fault.column, fault.node) == ("E-CRIT-COLUMN", "wert", 1)
 
