@@ -349,6 +349,27 @@ STUDIES: tuple[Study, ...] = (
         )
     ),
     Study(
+        "loris-formula",  # the authors' own column, known in the cohort without blockade
+        ("loris_icb/loris_all_cohorts.csv",),
+        (
+            (
+                "  - name: pfs",
+                "  - {name: loris, label: LORIS, kind: continuous, value: LORIS, missing_outcome: drop}\n  - name: pfs",
+            ),
+            ('    time: "PFS_Months"', '    time: "PFS_Months"\n    maximum: 9999'),
+            ('    time: "OS_Months"', '    time: "OS_Months"\n    maximum: 9999'),
+            ("  endpoint: os", "  endpoint: loris\n  summary: mean_difference"),
+            ("seed:", "seed: 20260101\npublished_models: [loris-2024.yaml]"),
+        ),
+        841,
+        None,
+        (
+            ("published.loris.mae", 0, 0.0009),
+            ("published.loris.within", 1, 0),
+            ("published.performance/n/model=loris|group=all|metric=mae", 841, 0),
+        ),
+    ),
+    Study(
         "loris-response",
         ("loris_icb/loris_all_cohorts.csv",),
         (

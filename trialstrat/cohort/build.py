@@ -158,6 +158,9 @@ def _type(protocol: Protocol, joined: Joined) -> _Typed:
     findings += [*marker_findings, *term_findings]
     cluster, alone = _labels(joined, protocol.analysis.cluster, "E-CLUSTER-MISSING")
     groups, found = _labels(joined, protocol.models.group_by, "E-GROUP-MISSING")
+    if cluster is not None:
+        held = f"{len(cluster)} rows in {len(set(cluster))} clusters"
+        alone = (*alone, joined.about("I-CLUSTER", protocol.analysis.cluster or "", held))
     if groups is None:
         groups = cluster
     elif cluster is not None:

@@ -201,6 +201,7 @@ RULES: dict[str, Rule] = {
         ("E-STRATUM-MISSING", "without a randomisation stratum", "Complete the stratum"),
         ("E-BATCH-MISSING", "without a batch", "Complete the column or remove batch_effects:"),
         ("E-TERM-RANGE", "outside the range of a published model's term", "Declare minimum: or missing: of the term"),
+        ("I-CLUSTER", "rows are not independent; where patients are counted, rows are meant", ""),
         ("E-CLUSTER-MISSING", "without a cluster", "Complete the column or remove analysis.cluster"),
         ("E-CLUSTER-SPLIT", "in a cluster that lies in several groups", "Declare models.group_by: that holds clusters"),
         ("E-GROUP-MISSING", "without a group for the folds", "Complete the column or remove models.group_by"),

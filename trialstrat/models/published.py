@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
 from trialstrat.cohort.shown import ShownOutcome, shown_outcome
 from trialstrat.models.evaluate import concordance_influence
@@ -32,7 +32,7 @@ PER_TERM = 5
 #: Kinds of endpoint that a model's prediction can be held against.
 FITS = {
     "log_hazard": ("time_to_event", "competing"),
-    "log_odds": ("binary",),
+    "log_odds": ("binary", "continuous"),
     "mean": ("continuous",),
     "root": ("continuous",),
 }
@@ -115,10 +115,16 @@ def _refused(cohort: Cohort, outcome: ShownOutcome, model: PublishedModel) -> st
         return f"it predicts {model.predicts}, which cannot be held against a {outcome.kind} endpoint"
     if outcome.entry is not None and model.scored:
         return "validation with delayed entry is not available"
+    if model.predicts == "log_odds" and outcome.value is not None and not _probabilities(outcome.value):
+        return "it predicts log_odds; a continuous outcome must then be a probability, from 0 to 1"
     terms = cohort.published.get(model.name)
     known = 0 if terms is None else int(np.isfinite(terms).all(axis=1).sum())
     least = max(2, outcome.minimum_cell)
     return "" if known >= least else f"fewer than {least} patients have all its terms"
+
+
+def _probabilities(value: Floats) -> bool:
+    return bool(((value >= 0) & (value <= 1)).all())
 
 
 def _rows(cohort: Cohort, outcome: ShownOutcome, model: PublishedModel) -> _Rows:
@@ -141,7 +147,7 @@ def _scores(cohort: Cohort, model: PublishedModel, rows: _Rows, part: Mask) -> l
     score = rows.score[part]
     if model.predicts == "log_hazard":
         return [_uno_c(rows, part, level), _hazard_slope(cohort, rows, part, level)]
-    if model.predicts == "log_odds":
+    if rows.outcome.kind == "binary":
         event = rows.outcome.of_interest[part]
         fit = logistic_regression(score, event, ("score",), level)
         slope = Score(value=fit.coef[1], lower=fit.lower[1], upper=fit.upper[1])
@@ -149,7 +155,7 @@ def _scores(cohort: Cohort, model: PublishedModel, rows: _Rows, part: Mask) -> l
     if rows.outcome.value is None:
         raise ValueError("a continuous outcome has values")
     observed = rows.outcome.value[part]
-    predicted = score**2 if model.predicts == "root" else score
+    predicted = {"root": np.square, "log_odds": expit}.get(model.predicts, np.positive)(score)
     found = prediction_error(observed, predicted, level=level)
     out = [("mae", found.mae, ""), ("bias", found.bias, ""), ("within", found.within, ""), ("r2", found.r2, "")]
     if model.predicts == "root" and (observed >= 0).all():
@@ -270,6 +276,8 @@ def _refit(
     """Coefficient, limits and p by term; empty with the reason."""
     outcome, known, level = rows.outcome, rows.known, cohort.protocol.analysis.level
     counted = int(known.sum()) if outcome.kind == "continuous" else int(outcome.of_interest[known].sum())
+    if model.predicts == "log_odds" and outcome.kind == "continuous":
+        return {}, "an outcome that is a probability has no likelihood here"
     needed, what = PER_TERM * len(names), "patients" if outcome.kind == "continuous" else "events"
     if counted < needed:
         return {}, f"{len(names)} terms need at least {needed} {what}"

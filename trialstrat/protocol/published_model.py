@@ -58,7 +58,8 @@ class PublishedModel(Declared):
     """A model from the literature, or one to be fitted without penalty as it stands.
 
     What the sum of the terms is, is said by ``predicts``: the logarithm of a hazard ratio, the logarithm of the odds,
-    the outcome itself (``mean``), or its square root (``root``).
+    (of the event, or of a continuous outcome that is a probability: a score that the data hold as its authors
+    computed it), the outcome itself (``mean``), or its square root (``root``).
     """
 
     name: Name

@@ -260,6 +260,8 @@ def test_clusters_are_complete_and_never_split(small):
     assert cohort.cluster is not None
     assert cohort.groups is not None
     assert cohort.cluster.tolist() == cohort.groups.tolist() == ["a", "a", "b", "b"]
+    (said,) = (entry for entry in cohort.findings if entry.code == "I-CLUSTER")
+    assert "4 rows in 2 clusters" in said.text()
     split = {"analysis": {"cluster": "EYE"}, "models": {"group_by": "SITE"}}
     assert codes(check(small(text, covariates=X, **split))) == {"E-CLUSTER-SPLIT": ("EYE", 2, 4, (4, 5))}
     gap = table(X=[1, 2, 3, 5], EYE=["a", "a", "", "b"])

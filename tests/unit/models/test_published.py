@@ -238,3 +238,21 @@ def test_the_section_has_both_tables_and_the_reference():
     assert [row.cells[0].text for row in rows] == ["Risk score", "All patients", ""]
     assert "Somebody 1999" in str(found.blocks[-1])
     assert section.build(Context(RunRecord(study={}, stages={}))) is None
+
+
+def test_a_score_that_the_data_hold_is_reproduced() -> None:
+    cohort, x, _ = made("continuous", {**MODEL, "predicts": "log_odds", "refit": False})
+    truth = 1 / (1 + np.exp(-(x @ [0.8, -0.4])))
+    cohort.outcome.value[:] = np.minimum(truth + 0.01, 1.0)
+    stage = published_study(cohort)
+    assert stage is not None
+    assert stage.estimate("published.risk.mae").value == pytest.approx(0.01)
+    assert stage.estimate("published.risk.bias").value == pytest.approx(-0.01)
+    again, x, _ = made("continuous", {**MODEL, "predicts": "log_odds"})
+    refused = published_study(again)
+    assert refused is not None
+    assert "from 0 to 1" in refused.findings[0].message
+    again.outcome.value[:] = 0.5
+    refused = published_study(again)
+    assert refused is not None
+    assert "no likelihood" in refused.findings[0].message

@@ -74,6 +74,9 @@ def _note(context: Context) -> str:
     timed = context.endpoint.get("kind") not in ("binary", "continuous")
     parts = [f"Population: {context.population()}.", f"Ties: {ties}." if ties and timed else ""]
     parts += [f"Null hypothesis of the first test: {fmt.lower_first(nulls[0]).rstrip('.')}." if nulls else ""]
+    cluster, clusters = (context.record.fact("primary", key) for key in ("cluster", "clusters"))
+    if cluster:
+        parts.append(f"Rows lie in {clusters} clusters ({cluster}); intervals and tests take those together.")
     if any("weighted" in name for name in _stems(context, context.pairs[0][0])):
         parts.append("Weighted: every patient counts by the propensity of having been in the other arm.")
     return " ".join(part for part in parts if part)
