@@ -224,6 +224,46 @@ def _named(entries: list[str]) -> dict[str, Path]:
 
 @app.command()
 @guarded
+def validate(
+    folder: RunFolder,
+    protocol: ProtocolFile,
+    out: Out = None,
+    data: Data = None,
+    training: Annotated[
+        Path | None, typer.Option("--training", help="Protocol of RUN: its patients are looked for among these.")
+    ] = None,
+    training_data: Annotated[
+        Path | None, typer.Option("--training-data", help="Folder of its data; default: its own folder.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a folder that is not a run of trialstrat.")
+    ] = False,
+    strict: Strict = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Apply the frozen model and rules of a run to another cohort; nothing is fitted again."""
+    from trialstrat.pipeline.validate import ValidateOptions
+    from trialstrat.pipeline.validate import validate as do_validate
+
+    options = ValidateOptions(
+        out=out, data=data, training=training, training_data=training_data, strict=strict, replace=replace
+    )
+    with Terminal(quiet=quiet or as_json) as progress:
+        outcome = do_validate(folder, protocol, options, progress)
+    if as_json:
+        typer.echo(json.dumps({"out": str(outcome.out), "findings": [f.to_dict() for f in outcome.findings]}))
+    elif not quiet:
+        for finding in outcome.findings:
+            if finding.severity == "warning":
+                typer.echo(f"warning: {_visible(finding.text())}", err=True)
+        for line in outcome.headline():
+            typer.echo(_visible(line))
+        typer.echo(f"Report: {outcome.out / 'report.html'}")
+
+
+@app.command()
+@guarded
 def report(folder: RunFolder, quiet: Quiet = False) -> None:
     """Rebuild the report of a run folder from its stored results, without refitting."""
     from trialstrat.pipeline.rebuild import rebuild

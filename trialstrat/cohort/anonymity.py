@@ -17,6 +17,8 @@ from trialstrat.results import Cell, Column, Finding, Table
 
 #: HIPAA's Safe Harbor: ages above 89 are one group.
 OLDEST = 89.0
+#: Older than anybody has become.
+_NOBODY = 130.0
 _YEARS = frozenset({"", "a", "y", "yr", "yrs", "year", "years"})
 _KNOWN_TO_OTHERS = frozenset(
     (
@@ -36,7 +38,11 @@ def is_age(variable: Variable) -> bool:
 
 
 def capped_ages(protocol: Protocol, frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Finding, ...]]:
-    """The covariates with ages above 89 years held as 90, and how many were; unchanged where ``cap_ages`` is off."""
+    """The covariates with ages above 89 years held as 90, and how many were; unchanged where ``cap_ages`` is off.
+
+    What no person reaches is no age: codes of missing values stay for the checks that find them, and a column of
+    mostly such numbers (days, years of birth) is refused.
+    """
     found: list[Finding] = []
     if not protocol.privacy.cap_ages:
         return frame, ()
@@ -45,8 +51,12 @@ def capped_ages(protocol: Protocol, frame: pd.DataFrame) -> tuple[pd.DataFrame, 
             continue
         values = frame[variable.column].to_numpy(dtype=np.float64)
         with np.errstate(invalid="ignore"):
-            above = values > OLDEST
-        if above.any():
+            above = (values > OLDEST) & (values <= _NOBODY)
+            impossible = values > _NOBODY
+        if impossible.sum() > np.isfinite(values).sum() / 2:
+            bad = int(impossible.sum())
+            found.append(finding("E-AGE-YEARS", column=variable.column, bad=bad, total=len(frame)))
+        elif above.any():
             frame = frame.assign(**{variable.column: np.where(above, OLDEST + 1, values)})
             bad = int(above.sum())
             found.append(finding("I-AGE-CAPPED", column=variable.column, bad=bad, total=len(frame)))

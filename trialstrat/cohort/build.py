@@ -66,7 +66,7 @@ class _Typed:
     findings: tuple[Finding, ...]
 
 
-def read_cohort(loaded: LoadedProtocol, data_root: Path | None = None) -> Cohort:
+def read_cohort(loaded: LoadedProtocol, data_root: Path | None = None, *, keep_all: bool = False) -> Cohort:
     """Read, check and select the patients that a protocol describes.
 
     Parameters
@@ -75,6 +75,8 @@ def read_cohort(loaded: LoadedProtocol, data_root: Path | None = None) -> Cohort
         The protocol with its file.
     data_root : Path, optional
         Folder of the data files; by default the protocol's folder.
+    keep_all : bool
+        Keep columns that carry nothing here, as a model that was fitted elsewhere needs them.
 
     Returns
     -------
@@ -96,7 +98,7 @@ def read_cohort(loaded: LoadedProtocol, data_root: Path | None = None) -> Cohort
     wrong = errors(lint(loaded))
     if wrong:
         raise ProtocolError(*(f"{entry.text()} Nothing written." for entry in wrong))
-    cohort, findings = _assemble(loaded.protocol, data_root or loaded.folder)
+    cohort, findings = _assemble(loaded.protocol, data_root or loaded.folder, keep_all=keep_all)
     raise_for(findings)
     if cohort is None:
         raise ValueError("no cohort and no error finding")
@@ -108,7 +110,7 @@ def check(loaded: LoadedProtocol, data_root: Path | None = None) -> tuple[Findin
     return _assemble(loaded.protocol, data_root or loaded.folder)[1]
 
 
-def _assemble(protocol: Protocol, root: Path) -> tuple[Cohort | None, tuple[Finding, ...]]:
+def _assemble(protocol: Protocol, root: Path, *, keep_all: bool = False) -> tuple[Cohort | None, tuple[Finding, ...]]:
     """The cohort, or None with the errors that prevent it: as many as can be seen at once."""
     reader = SourcesReader(protocol, root)
     molecular = reader.read()
@@ -127,7 +129,7 @@ def _assemble(protocol: Protocol, root: Path) -> tuple[Cohort | None, tuple[Find
     if errors(findings) or broken:
         return None, findings
     tables = {**long.frames, **events.frames}
-    return _select(protocol, joined, typed, tables, steps, sources, derived, findings)
+    return _select(protocol, joined, typed, tables, steps, sources, derived, findings, keep_all=keep_all)
 
 
 def _type(protocol: Protocol, joined: Joined) -> _Typed:
@@ -217,6 +219,8 @@ def _select(
     sources: Table,
     derived: Derivation,
     findings: tuple[Finding, ...],
+    *,
+    keep_all: bool,
 ) -> tuple[Cohort | None, tuple[Finding, ...]]:
     """Apply eligibility and the declared drops, look at what is left, and freeze it."""
     tables = judged_tables(protocol, joined, typed.frame, long)
@@ -239,12 +243,13 @@ def _select(
     frame, aged = capped_ages(protocol, frame)
     validated = validate_table(protocol, part, frame, markers, outcomes[protocol.estimand.endpoint])
     findings = summarised((*findings, *aged, *validated.findings))
-    frame = frame.drop(columns=list(validated.dropped))
+    dropped = () if keep_all else validated.dropped
+    frame = frame.drop(columns=list(dropped))
     arm = None if typed.arm is None else typed.arm[keep]
     strata = None if typed.strata is None else typed.strata[keep]
     note = f"{len(frame)} patients analysed. Unknown: a value needed to judge the step is missing."
     cohort = Cohort(
-        protocol=without_columns(protocol, validated.dropped),
+        protocol=without_columns(protocol, dropped),
         frame=frame,
         markers=markers,
         arm=arm,

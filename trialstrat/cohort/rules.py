@@ -112,7 +112,25 @@ RULES: dict[str, Rule] = {
             "Remove the column, name it under privacy.drop:, or under privacy.allow: if it identifies nobody",
         ),
         ("I-IDENTIFIER-DROPPED", "columns taken out as privacy.drop: declares", ""),
+        ("E-AGE-YEARS", "above any age in years", "Declare the unit: they are in, or convert them"),
         ("I-AGE-CAPPED", "aged above 89 years: held as 90", ""),
+        # a frozen model on other patients
+        (
+            "E-VALID-COLUMN",
+            "column absent",
+            "Declare it as covariate or biomarker, with rename: where it has another name",
+        ),
+        ("E-VALID-KIND", "of another kind", "Declare kind: as in the study that made the model"),
+        ("E-VALID-UNIT", "in another unit", "Convert it with units: of its source"),
+        (
+            "E-VALID-LEVEL",
+            "have levels unknown to the model",
+            "Rename them, or declare them under missing: to take them as unknown",
+        ),
+        ("E-VALID-ENDPOINT", "endpoint of another kind", "Validate on the kind of endpoint that the model predicts"),
+        ("E-VALID-OVERLAP", "patients of the study that made the model", "Leave them out"),
+        ("E-VALID-TRAINING", "another protocol", "Name the protocol of the run"),
+        ("W-VALID-OVERLAP", "not compared with the patients of the run", "Name its protocol with --training"),
         # ids and joins
         ("E-ID-UNDECLARED", "no patient id declared", "Declare id: (the column), or id: row"),
         ("E-ID-MISSING", "without a patient id", "Complete the ids or remove the rows"),

@@ -69,6 +69,7 @@ class EvaluationTask:
 
     ``horizon`` is the last of them; ``auc_times`` positions of the times of the AUC; ``draws`` bootstrap samples for
     the calibration index, from ``seed``. Rows with the same code of ``cluster`` (n,) count as one.
+    ``external`` predictions come from a model that these patients had no part in: nothing overlaps.
     """
 
     model: str
@@ -82,6 +83,7 @@ class EvaluationTask:
     draws: int
     seed: int
     cluster: NDArray[np.int64] | None = None
+    external: bool = False
 
     @property
     def horizon(self) -> float:
@@ -249,6 +251,8 @@ def _by_cluster(influence: Floats, cluster: NDArray[np.int64] | None) -> Floats:
 
 def _overlap(task: EvaluationTask, repeats: int) -> float:
     """How much larger a standard error is because the folds' training sets overlap."""
+    if task.external:
+        return 1.0
     shares = [prediction.test.size / prediction.train.size for prediction in task.predictions]
     return float(np.sqrt(1.0 + len(shares) / repeats * np.mean(shares)))
 

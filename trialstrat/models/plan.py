@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -175,13 +176,23 @@ def _times(cohort: Cohort, time: Floats, horizon: float) -> tuple[Floats, NDArra
     """Times of predictions, positions of those of the Brier score, and of those of the AUC."""
     folds = outer_count(cohort)
     followed = max(FOLLOWED, FOLLOWED_PER_FOLD * folds)
+    endpoint = cohort.protocol.endpoint
+    factor = 1.0 if endpoint.unit is None else unit_factor(endpoint.unit, endpoint.shown_unit)
+    return score_times(time, horizon, followed, [value * factor for value in cohort.protocol.models.times])
+
+
+def score_times(
+    time: Floats, horizon: float, followed: int, wanted: Sequence[float]
+) -> tuple[Floats, NDArray[np.intp], NDArray[np.intp]]:
+    """Times (m,) of predictions up to ``horizon``, or to the earlier time that ``followed`` patients reach.
+
+    Returns also the positions of those of the Brier score and of the AUC (at the ``wanted`` times, or half way).
+    """
     reached = float(np.sort(time)[::-1][min(followed, time.size) - 1])
     last = min(horizon, reached)
     grid = np.linspace(last / SCORE_TIMES, last, SCORE_TIMES)
     grid[-1] = last
-    endpoint = cohort.protocol.endpoint
-    factor = 1.0 if endpoint.unit is None else unit_factor(endpoint.unit, endpoint.shown_unit)
-    declared = [value * factor for value in cohort.protocol.models.times if value * factor <= last]
+    declared = [value for value in wanted if value <= last]
     auc = np.unique([*(declared or [grid[SCORE_TIMES // 2 - 1]]), last])
     times = np.unique([*grid, *auc, horizon])
     return times, np.searchsorted(times, grid), np.searchsorted(times, auc)

@@ -16,6 +16,7 @@ TASKS = (
     "monitor",
     "markers",
     "imputation",
+    "validation",
 )
 
 

@@ -46,6 +46,7 @@ BY_STAGE: tuple[tuple[str, Builder], ...] = (
     ("criteria", criteria.build),
     ("impact", impact.build),
     ("search", search.build),
+    ("validation", general.section("validation", "What was frozen, on these patients")),
     ("design", general.section("design", "Next trial")),
 )
 #: Stages that are told in the section of another stage.
