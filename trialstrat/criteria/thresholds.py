@@ -1,8 +1,8 @@
 """Ways to write a criterion: dropped, as it stands, or with one of its thresholds moved.
 
-A threshold is a bound of a condition that decides: of a plain condition or a molecular event with a value, inside *and*, *or* and *not*, of what is asked
-of records, and of the last step of a linked question. Conditions that only choose rows (windows, names of analytes)
-stay as they are.
+A threshold is a bound of a condition that decides: of a plain condition or a molecular event with a value, inside
+*and*, *or* and *not*, of what is asked of records, and of the last step of a linked question. Conditions that only
+choose rows (windows, names of analytes) stay as they are.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _height(design, treated, control, coef, ridge, probability):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fit_logistic(design, treated, control, ridge, coef, probability):
+def fit_logistic(design, treated, control, ridge, coef, probability):  # noqa: C901 - one loop, compiled as a whole
     """Logistic regression on counts by covariate cell, Newton's method with step halving.
 
     Parameters
