@@ -37,6 +37,9 @@ NEEDED = {
     "laml": "tcga_laml_maf/tcga_laml",
     "study-es-0": "cbioportal_study_es_0",
     "scanb": "scanb_400/samples.csv",
+    "retinopathy": "diabetic_retinopathy/retinopathy.csv",
+    "mgus2": "mgus2_competing/mgus2.csv",
+    "pbc": "pbc/pbc.csv",
 }
 FOLDERS = {name: place.split("/")[0] for name, place in NEEDED.items()}
 
