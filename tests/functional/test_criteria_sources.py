@@ -167,6 +167,8 @@ def test_frozen_criteria_say_where_events_are_found(run: Path) -> None:
     assert {key: table.get("holds", "rows") for key, table in body["tables"].items()} == {
         "mutations": "variants", "cna": "matrix", "rna": "matrix", "lab": "rows"
     }  # fmt: skip
+    assert [feature["name"] for feature in body["features"]] == ["burden"]
+    assert [source["name"] for source in body["sources"]] == ["mutations"]
     assert CANARY not in (run / "criteria.yaml").read_text()
 
 
@@ -185,13 +187,16 @@ def decisions(folder: Path, run: Path, files: dict[str, Path]) -> dict[str, dict
         return {row["id"]: row for row in csv.DictReader(handle)}
 
 
+@pytest.mark.parametrize("reported", [True, False])
 def test_screen_decides_as_the_run_did_and_leaves_the_unsequenced_unknown(
-    run: Path, study: Path, tmp_path: Path
+    reported: bool, run: Path, study: Path, tmp_path: Path
 ) -> None:
-    """The same patients as new ones, from the same files; the burden is a column as a laboratory reports it."""
+    """The same patients as new ones, from the same files; the burden is a laboratory's column, or derived anew."""
     lines = (study / "patients.csv").read_text().splitlines()
     burden = ["burden", *(str(len(variants(at))) if sequenced(at) else "" for at in range(N))]
-    (tmp_path / "new.csv").write_text("\n".join(f"{line},{more}" for line, more in zip(lines, burden, strict=True)))
+    if reported:
+        lines = [f"{line},{more}" for line, more in zip(lines, burden, strict=True)]
+    (tmp_path / "new.csv").write_text("\n".join(lines))
     found = decisions(tmp_path, run, {key: study / file for key, file in TABLES.items()})
     passing = [at for at in range(N) if all(found[name(at)][key] in said for key, said in PASSING.items())]
     assert passing == [at for at in range(N) if eligible(at)]
@@ -241,6 +246,14 @@ def test_events_as_rows_are_read_too_and_a_gene_without_a_row_stays_unknown(run:
         "d": ("met", "met"),
         "e": ("unknown", "unknown"),
     }
+
+
+def test_a_missing_table_is_asked_for_by_name(run: Path, study: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_bytes((study / "patients.csv").read_bytes())
+    code, output = invoke("screen", run / "criteria.yaml", tmp_path / "new.csv")
+    assert code == 3
+    assert "mutations, cna, rna, lab (or columns of new.csv: burden)" in output
+    assert "--table mutations=FILE --table cna=FILE" in output
 
 
 def test_samples_that_are_nobody_are_refused(run: Path, study: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.functional.test_run import invoke
 from trialstrat import store
+from trialstrat.criteria.frozen import from_mapping
 from trialstrat.criteria.protocol_text import from_protocol_text
 from trialstrat.protocol.language.criterion import CriteriaSet
 
@@ -117,3 +118,9 @@ def test_exported_criteria_select_the_analysed_too(to: str, finished: Path, tmp_
         found.append(decisions(tmp_path / "new.screened.csv"))
     assert found[0] == found[1]
     assert {decision for decision, _ in found[0].values()} == {"eligible", "not eligible", "unknown"}
+
+
+def test_the_committed_example_was_not_edited() -> None:
+    sample = Path(__file__).resolve().parents[2] / "reports" / "sample" / "criteria.yaml"
+    held = from_mapping(store.read_yaml(sample), sample.name)
+    assert held.criteria

@@ -36,10 +36,13 @@ from trialstrat.results import Finding
 
 
 class SourcesReader:
-    """One pass over the sources of a protocol. A source that cannot be read does not hide the faults of the others."""
+    """One pass over the sources of a protocol. A source that cannot be read does not hide the faults of the others.
 
-    def __init__(self, protocol: Protocol, root: Path) -> None:
-        self.protocol, self.root = protocol, root
+    ``roots`` has the folder of a source that does not lie in ``root``, by its name.
+    """
+
+    def __init__(self, protocol: Protocol, root: Path, roots: Mapping[str, Path] | None = None) -> None:
+        self.protocol, self.root, self.roots = protocol, root, roots or {}
         self.prepared: list[Prepared] = []
         self.findings: list[Finding] = []
         self._folders = Folders()
@@ -93,7 +96,7 @@ class SourcesReader:
             self._read_table(source)
 
     def _read_table(self, source: Source) -> None:
-        table = read_source(source, self.root, self._folders)
+        table = read_source(source, self.roots.get(source.name, self.root), self._folders)
         if source.layout != "markers":  # there the columns are patients, and the cells numbers
             table, found = guarded(source, table, self.protocol.privacy)
             self.findings += found
@@ -120,7 +123,7 @@ class SourcesReader:
     def _read_matrix(self, source: Source) -> None:
         mapping = self._maps.get(source.samples or "")
         known = mapping.patient_of if mapping is not None else self._known_ids()
-        matrix = read_matrix(source, self.root, list(known), self._folders)
+        matrix = read_matrix(source, self.roots.get(source.name, self.root), list(known), self._folders)
         genes, notes = renamed(matrix.genes, self._symbols, matrix.file)
         faults = clashes(matrix.genes, genes, matrix.file)
         owners, keep, found, together = self._owners(source, matrix.samples, matrix.file)
@@ -146,7 +149,7 @@ class SourcesReader:
         self._add(replace(ready, rows_read=len(matrix.samples), names=tuple(genes)))
 
     def _read_variants(self, source: Source) -> None:
-        assay = read_assay(source, self.root, self._folders)
+        assay = read_assay(source, self.roots.get(source.name, self.root), self._folders)
         variants = assay.variants
         names = coded(variants.columns["sample"])[0]
         samples = list(dict.fromkeys([*sorted(assay.listed), *names]))

@@ -13,11 +13,12 @@ from pydantic import Field, ValidationError
 from trialstrat.errors import IntegrityError
 from trialstrat.protocol.base import Declared, Name
 from trialstrat.protocol.declared_schema import declared_schema, variable_columns
+from trialstrat.protocol.features_model import Feature, SignatureFeature
 from trialstrat.protocol.language.criterion import Criterion
 from trialstrat.protocol.language.model import Condition
 from trialstrat.protocol.language.names import kinds_asked, long_tables, on_patients, patient_columns
 from trialstrat.protocol.language.schema import PATIENTS, Kind, Molecular, Schema, TableSchema
-from trialstrat.protocol.model import Protocol, Variable
+from trialstrat.protocol.model import Protocol, Source, Variable
 
 Origin = Literal["written", "prognostic_enrichment", "predictive_rule"]
 
@@ -46,6 +47,8 @@ class FrozenCriteria(Declared):
     tables: dict[str, TableSchema] = Field(default_factory=dict, description="Long tables that criteria look at.")
     time_zero: str = ""
     molecular: Molecular = Molecular()
+    features: tuple[Feature, ...] = Field(default=(), description="Columns that can be derived for new patients.")
+    sources: tuple[Source, ...] = Field(default=(), description="What these are derived from, as it was declared.")
     criteria: tuple[FrozenCriterion, ...]
     fingerprint: str = ""
 
@@ -94,6 +97,7 @@ def freeze(protocol: Protocol, rules: tuple[FoundRule, ...]) -> FrozenCriteria:
     asked = kinds_asked(nodes, protocol.molecular)
     unlisted = {name: _undeclared(name, asked.get(name), nodes, protocol.molecular) for name in used}
     schema = declared_schema(protocol)
+    features = tuple(entry for entry in protocol.features if entry.name in used and _for_new_patients(entry))
     frozen = FrozenCriteria(
         study=protocol.id,
         version=protocol.version,
@@ -104,9 +108,26 @@ def freeze(protocol: Protocol, rules: tuple[FoundRule, ...]) -> FrozenCriteria:
         tables={name: schema.tables[name] for name in tables},
         time_zero=zero,
         molecular=schema.molecular,
+        features=features,
+        sources=_sources(protocol, features),
         criteria=(*written, *found),
     )
     return frozen.model_copy(update={"fingerprint": fingerprint(frozen)})
+
+
+def _for_new_patients(feature: Feature) -> bool:
+    """Whether a feature needs nothing but the patient's own data: no standardisation, no list in a file."""
+    if not isinstance(feature, SignatureFeature):
+        return True
+    return feature.method == "rank" and feature.genes_file is None
+
+
+def _sources(protocol: Protocol, features: Sequence[Feature]) -> tuple[Source, ...]:
+    """The sources that features read and those of their samples, without what holds for the study's own files alone."""
+    named = {name for feature in features for name, _ in feature.reads().values()}
+    named |= {source.samples for source in protocol.sources if source.name in named and source.samples}
+    plain = {"rows": None, "sha256": None, "define": None}
+    return tuple(source.model_copy(update=plain) for source in protocol.sources if source.name in named)
 
 
 def _undeclared(column: str, kind: Kind | None, nodes: Sequence[Any], layout: Molecular) -> Variable:
@@ -117,8 +138,8 @@ def _undeclared(column: str, kind: Kind | None, nodes: Sequence[Any], layout: Mo
 
 
 def fingerprint(criteria: FrozenCriteria) -> str:
-    """SHA-256 over the canonical content without the fingerprint itself."""
-    body = criteria.model_dump(mode="json", exclude={"fingerprint"})
+    """SHA-256 over the canonical content without the fingerprint itself; what is at its default is not content."""
+    body = criteria.model_dump(mode="json", exclude_defaults=True, exclude={"fingerprint"})
     text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 

@@ -12,27 +12,34 @@ from trialstrat import store
 from trialstrat.cohort.judged import completed
 from trialstrat.cohort.language.tables import Tables
 from trialstrat.cohort.new_events import read_events
+from trialstrat.cohort.new_features import columns_of, derived_columns
 from trialstrat.cohort.patients import read_long_table, read_patients, read_plain
 from trialstrat.criteria.frozen import from_mapping
 from trialstrat.criteria.trialpathfinder import parse_rules, rule_tables
 from trialstrat.errors import DataError, ProtocolError, UsageError
+from trialstrat.protocol.features_model import Feature
 from trialstrat.protocol.language.check import faults, finding
 from trialstrat.protocol.language.criterion import CriteriaSet, Criterion
 from trialstrat.protocol.language.names import kinds_asked, long_tables, patient_columns
 from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema, Kind, Schema, TableSchema
 from trialstrat.protocol.load import load_criteria
-from trialstrat.protocol.model import Variable
+from trialstrat.protocol.model import Source, Variable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """Criteria with the tables they are asked of, the file they came from and the line of each by its id."""
+    """Criteria with the tables they are asked of, the file they came from and the line of each by its id.
+
+    ``features`` are columns that may be derived from ``sources`` where the patients' file does not have them.
+    """
 
     criteria: tuple[Criterion, ...]
     schema: Schema
     variables: tuple[Variable, ...]
     source: str
     lines: Mapping[str, int]
+    features: tuple[Feature, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 def read_criteria(path: Path) -> Written:
@@ -46,6 +53,8 @@ def read_criteria(path: Path) -> Written:
             variables=frozen.variables,
             source=file.name,
             lines={},
+            features=frozen.features,
+            sources=frozen.sources,
         )
     return _own_file(file)
 
@@ -101,19 +110,43 @@ def _schema(held: CriteriaSet) -> Schema:
 
 
 def patients_and_tables(written: Written, data: Path, tables: Mapping[str, Path], identifier: str | None) -> Tables:
-    """Patients of one file and the long tables that the criteria need, typed as declared."""
+    """Patients of one file and the long tables that the criteria need, typed as declared.
+
+    A declared feature is a column of the file; where it is none, it is derived from the files of its sources.
+    """
     nodes = [node for entry in written.criteria for node in entry.when]
-    needed = long_tables(nodes, written.schema.molecular)
+    asked = long_tables(nodes, written.schema.molecular)
+    features, sources = _to_derive(written, data)
+    needed = list(dict.fromkeys((*asked, *(source.name for source in sources))))
     absent = [name for name in needed if name not in tables]
     if absent:
         told = " ".join(f"--table {name}=FILE" for name in absent)
-        raise DataError(f"criteria need long tables beside {data.name}: {', '.join(absent)}. Add {told}.")
+        columns = ", ".join(feature.name for feature in features)
+        instead = f" (or columns of {data.name}: {columns})" if features else ""
+        raise DataError(f"criteria need tables beside {data.name}: {', '.join(absent)}{instead}. Add {told}.")
     stray = [name for name in tables if name not in needed]
     if stray:
         raise UsageError(f"--table {stray[0]}: no criterion looks at it. Tables needed: {', '.join(needed) or 'none'}.")
-    patients = read_patients(data, written.variables, identifier or written.schema.tables[PATIENTS].id)
-    long = {name: _long(written, name, tables[name], patients.index.astype(str).tolist()) for name in needed}
+    name = identifier or written.schema.tables[PATIENTS].id
+    derived = {feature.name for feature in features}
+    patients = read_patients(data, [entry for entry in written.variables if entry.column not in derived], name)
+    if features:
+        files = {source.name: tables[source.name] for source in sources}
+        columns = derived_columns(features, sources, data, name, files).reindex(patients.index.astype(str))
+        patients = patients.assign(**{str(key): columns[key].array for key in columns.columns})
+    long = {name: _long(written, name, tables[name], patients.index.astype(str).tolist()) for name in asked}
     return Tables(patients=patients, long=long, schema=completed(written.schema, nodes, patients))
+
+
+def _to_derive(written: Written, data: Path) -> tuple[tuple[Feature, ...], tuple[Source, ...]]:
+    """The features that the patients' file does not have, and the sources that they read."""
+    if not written.features:
+        return (), ()
+    there = columns_of(data)
+    features = tuple(feature for feature in written.features if feature.name not in there)
+    named = {name for feature in features for name, _ in feature.reads().values()}
+    named |= {source.samples for source in written.sources if source.name in named and source.samples}
+    return features, tuple(source for source in written.sources if source.name in named)
 
 
 def _long(written: Written, name: str, path: Path, patients: list[str]) -> pd.DataFrame:

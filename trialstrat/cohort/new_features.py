@@ -1,0 +1,72 @@
+"""Declared features of new patients, derived from the files beside them as the study derived them from its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from trialstrat.cohort.derive import derive
+from trialstrat.cohort.integrate import join
+from trialstrat.cohort.needed import columns_needed
+from trialstrat.cohort.prepare import prepare
+from trialstrat.cohort.readers.registry import read_file
+from trialstrat.cohort.rules import raise_for
+from trialstrat.cohort.sources import SourcesReader
+from trialstrat.protocol.features_model import Feature
+from trialstrat.protocol.model import Protocol, Source
+
+#: Labels of levels are named in messages from this many rows on.
+_MINIMUM_CELL = 11
+
+
+def columns_of(path: Path) -> tuple[str, ...]:
+    """The columns of a table.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read.
+    """
+    table = read_file(path, Source(name="patients", file=path.name))
+    return tuple(str(name) for name in table.frame.columns)
+
+
+def derived_columns(
+    features: Sequence[Feature], sources: Sequence[Source], patients: Path, id_column: str, files: Mapping[str, Path]
+) -> pd.DataFrame:
+    """One column per feature, by patient.
+
+    Parameters
+    ----------
+    features : sequence of Feature
+        None of them learned from other patients.
+    sources : sequence of Source
+        What the features read, as the study declared it, sources of samples before those that name them.
+    patients : Path
+        The table of new patients.
+    id_column : str
+        Its column of the patient id, or ``row``.
+    files : mapping of str to Path
+        The file of every source.
+
+    Raises
+    ------
+    DataError
+        A file that cannot be read as declared, or a feature that cannot be derived.
+    """
+    placed = tuple(source.model_copy(update={"file": files[source.name].name, "dataset": None}) for source in sources)
+    # only what features read is declared here: there is no outcome among new patients
+    plan = Protocol.model_construct(sources=placed, features=tuple(features), endpoints=())
+    first = Source(name="patients", file=patients.name, id=id_column)
+    ready = prepare(first, read_file(patients, first), columns_needed(plan), {})
+    reader = SourcesReader(plan, patients.parent, {name: path.parent for name, path in files.items()})
+    reader.prepared.append(ready)
+    molecular = reader.read()
+    raise_for((*ready.findings, *reader.findings))
+    joined, _, _, found = join(reader.prepared, _MINIMUM_CELL)
+    made, derivation = derive(plan, joined, molecular)
+    raise_for((*found, *derivation.findings))
+    names = [feature.name for feature in features]
+    return made.frame[names].set_axis(pd.Index([str(entry) for entry in made.ids]), axis=0)
