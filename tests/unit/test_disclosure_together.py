@@ -16,7 +16,7 @@ from trialstrat.cohort.missingness import missing_patterns
 from trialstrat.cohort.shown import shown_outcome
 from trialstrat.cohort.summary import cohort_result
 from trialstrat.disclosure import protect, protect_together
-from trialstrat.results import Estimate, StageResult
+from trialstrat.results import Column, Estimate, StageResult, Table
 from trialstrat.subgroups.comparison import comparisons
 from trialstrat.subgroups.forest import NOT_KNOWN, subgroup_forest
 
@@ -162,3 +162,54 @@ def test_sentences_do_not_say_it_either() -> None:
     assert outcome.population(most).startswith("160 patients less fewer than 11, ")
     most[:40] = False
     assert outcome.population(most).startswith("120 patients, ")
+
+
+def sized(n: int, events: int) -> StageResult:
+    columns = (Column(key="marker", label="Marker"), Column(key="n", label="Patients", kind="count"),
+               Column(key="events", label="Events", kind="count"))  # fmt: skip
+    table = Table(
+        name="screen.markers", title="Markers", columns=columns, rows=(("x", n, events),), protection="counts"
+    )
+    estimates = (
+        Estimate(name="cohort.events", label="", value=90, lower=np.nan, upper=np.nan, unit="events", n=200, events=90),
+        Estimate(name="screen.smallest", label="", value=0.2, lower=np.nan, upper=np.nan, n=n, events=events),
+    )
+    return StageResult(stage="screen", tables=(table,), estimates=estimates)
+
+
+@pytest.mark.parametrize(
+    ("n", "events", "shown"),
+    [(200, 90, (200, 90)), (197, 90, ("withheld", 90)), (190, 88, (190, "withheld")), (190, 80, (190, 80))],
+)
+def test_an_analysis_of_nearly_everybody_does_not_show_its_size(n: int, events: int, shown: tuple[Any, Any]) -> None:
+    done = protect(sized(n, events), 5)
+    assert done.tables[0].rows[0][1:] == shown
+    whole, part = done.estimates
+    assert (whole.n, whole.events) == (200, 90)
+    assert (part.n is None, part.events is None) == (n == 197, (n, events) in ((197, 90), (190, 88)))
+
+
+def test_the_counts_of_a_feature_are_those_of_its_variable() -> None:
+    """Altered in 3, unaltered in 230, unknown in 7: the table of features may not show what Table 1 hides."""
+
+    def counts(*keys: str) -> tuple[Column, ...]:
+        return tuple(Column(key=key, label=key, kind="count") for key in keys)
+
+    features = Table(
+        name="cohort.features", title="Features", protection="counts", rows=(("f", 3, 230, 7),),
+        columns=(Column(key="feature", label="Feature"), *counts("altered", "unaltered", "unknown")),
+    )  # fmt: skip
+    baseline = Table(
+        name="baseline.table_one", title="Table 1", protection="counts",
+        columns=(*(Column(key=key, label=key) for key in ("variable", "arm", "level")), *counts("n", "count")),
+        rows=(("f", "all", "altered", 233, 3), ("f", "all", "not altered", 233, 230)),
+    )  # fmt: skip
+    one, two = protect_together(
+        [StageResult(stage="cohort", tables=(features,)), StageResult(stage="baseline", tables=(baseline,))], 5
+    )
+    (shown,) = one.tables[0].rows
+    levels = [row[4] for row in two.tables[0].rows]
+    assert shown[1] == levels[0] == "<5"
+    assert shown[2] == levels[1] or "withheld" in (two.tables[0].rows[0][3], shown[2])
+    known = {shown[2], levels[1]} - {"withheld"}
+    assert not known or two.tables[0].rows[0][3] == "withheld"

@@ -28,8 +28,8 @@ __all__ = ["COUNT_UNITS", "CURVE_HELPERS", "WITHHELD", "protect", "protect_toget
 
 #: Units of estimates whose value is itself a count of patients.
 COUNT_UNITS = frozenset({"patients", "events"})
-#: Estimates of everybody but those with an unknown covariate.
-NEARLY_WHOLE = ("primary.cox.adjusted_hazard_ratio.", "primary.weighted.")
+#: Estimates of everybody, of a pair of arms, or of an arm: their sizes are known to every reader.
+WHOLE = ("primary.cox.hazard_ratio.", "primary.logrank.p", "cohort.events", "baseline.maturity.")
 
 
 def protect(result: StageResult, minimum_cell: int) -> StageResult:
@@ -67,8 +67,8 @@ def protect_together(results: Sequence[StageResult], minimum_cell: int) -> list[
     if minimum_cell == 1:
         return [replace(result, tables=tuple(without_helpers(table) for table in result.tables)) for result in results]
     counted = [table for result in results for table in result.tables if table.protection == "counts"]
-    done = iter(protect_counts(counted, minimum_cell))
     wholes = _wholes(results)
+    done = iter(protect_counts(counted, minimum_cell, wholes))
     return [
         replace(
             result,
@@ -98,21 +98,19 @@ def _drawn(result: StageResult, table: Table, minimum: int) -> Table:
 
 
 def _wholes(results: Sequence[StageResult]) -> set[tuple[int, int]]:
-    """Patients and events of everybody and of pairs of arms: what analyses of complete cases fall short of."""
+    """Patients and events of everybody, of pairs of arms, of arms: what analyses of complete cases fall short of."""
     found = {
         (entry.n, entry.events)
         for result in results
         for entry in result.estimates
-        if entry.name.startswith(("primary.cox.hazard_ratio.", "cohort.events", "primary.logrank.p"))
-        and entry.n is not None
-        and entry.events is not None
+        if entry.name.startswith(WHOLE) and entry.n is not None and entry.events is not None
     }
     return {(int(n), int(events)) for n, events in found}
 
 
 def _without_difference(estimate: Estimate, wholes: set[tuple[int, int]], minimum: int) -> Estimate:
     """An estimate of nearly everybody without its own size: the few left out would be its difference to the whole."""
-    if not estimate.name.startswith(NEARLY_WHOLE) or estimate.n is None:
+    if estimate.n is None or estimate.unit in COUNT_UNITS:
         return estimate
     few = any(0 < n - estimate.n < minimum for n, _ in wholes)
     lost = estimate.events is not None and any(0 < events - estimate.events < minimum for _, events in wholes)

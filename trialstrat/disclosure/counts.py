@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import replace
 
 from trialstrat.disclosure.cells import is_small
@@ -23,16 +23,24 @@ COORDINATES = frozenset({"time", "low", "high", "threshold"})
 QUARTILES = frozenset({"median", "q1", "q3"})
 
 
-def protect_counts(tables: Sequence[Table], minimum: int) -> list[Table]:
+#: Columns of the size of an analysis, which shows those it leaves out beside the whole that everybody knows.
+SIZES = ("n", "n_control", "n_treated")
+EVENTS = ("events", "events_control", "events_treated")
+
+
+def protect_counts(tables: Sequence[Table], minimum: int, wholes: Collection[tuple[int, int]] = ()) -> list[Table]:
     """Tables without counts of 1 to ``minimum - 1``, shown or computable, and without what was derived from them.
 
     The tables are one system of equations: a count that stands in several of them is one cell, hidden in all or none.
+    ``wholes`` are (patients, events) that readers know from elsewhere: an analysis that falls short of one by a small
+    count is published without its size.
     """
     systems = [read_counts(table, minimum) for table in tables]
     joint, places = _joined(systems, minimum)
     small = [cell for cell, value in enumerate(joint.values) if is_small(value, minimum)]
     # "<2" can only be 1: there the mark must not say that the count is small
     joint.hidden.update(dict.fromkeys(small, minimum > 2))
+    joint.hidden.update(dict.fromkeys(_nearly_whole(systems, places, minimum, wholes) - set(small), False))
     for component in _components(joint):
         _close(joint, component)
     out = []
@@ -40,6 +48,19 @@ def protect_counts(tables: Sequence[Table], minimum: int) -> list[Table]:
         counts.hidden.update({own: joint.hidden[cell] for own, cell in enumerate(place) if cell in joint.hidden})
         out.append(_blurred(_write(counts) if counts.hidden else replace(counts.table, protection="none")))
     return out
+
+
+def _nearly_whole(
+    systems: Sequence[Counts], places: Sequence[Sequence[int]], minimum: int, wholes: Collection[tuple[int, int]]
+) -> set[int]:
+    """Sizes of analyses that fall short of a known whole by 1 to ``minimum - 1``, as cells of the joint system."""
+    found = set()
+    for counts, place in zip(systems, places, strict=True):
+        for (_, key), own in counts.at.items():
+            known = [n for n, _ in wholes] if key in SIZES else [e for _, e in wholes] if key in EVENTS else []
+            if any(is_small(whole - counts.values[own], minimum) for whole in known):
+                found.add(place[own])
+    return found
 
 
 def _joined(systems: Sequence[Counts], minimum: int) -> tuple[System, list[list[int]]]:

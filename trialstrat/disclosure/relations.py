@@ -28,6 +28,8 @@ ROW_SUMS = (
 )
 #: Sums that are the same in every row of an arm: the number of patients in it, which stands in many places.
 KNOWN_SUMS = (("n", "missing"), ("met", "not_met", "unknown"), ("altered", "unaltered", "unknown"))
+#: Columns of a derived feature's counts, as levels of the variable that it becomes.
+FEATURE_LEVELS = {"altered": "altered", "unaltered": "not altered", "unknown": None}
 #: ``whole - part`` or, without ``whole``, sums of a row that are the size of a population known from elsewhere.
 KNOWN_IN_ROW = (
     ((), ("removed", "remaining")),
@@ -144,6 +146,8 @@ def meaning(record: Mapping[str, Cell], key: str) -> Hashable | None:
     None for counts that no other table repeats. The number itself belongs to the name: analyses of other patients
     hold other numbers.
     """
+    if "feature" in record and key in FEATURE_LEVELS:
+        return record["feature"], FEATURE_LEVELS[key], "all"
     variable, level = record.get("variable"), record.get("level")
     if variable in (None, "all"):
         return None
