@@ -28,6 +28,7 @@ from trialstrat.criteria.enrichment_tables import (
     rule_text,
     written_table,
 )
+from trialstrat.criteria.frozen import found_ids
 from trialstrat.criteria.held_out import HeldOutRule, measure
 from trialstrat.models.out_of_fold import OutOfFold
 from trialstrat.protocol.model import Condition, Variable
@@ -82,7 +83,8 @@ def enrich(cohort: Cohort, out_of_fold: OutOfFold, *, rng: np.random.Generator) 
         _distil(cohort, np.asarray(rows), np.asarray(risk), options) for rows, risk in out_of_fold.fold_training_risk
     ]
     labels = _titles(cohort)
-    tables = [written_table(cohort.protocol.eligibility), rule_table((), labels)]
+    (name,) = found_ids(1, cohort.protocol)
+    tables = [written_table(cohort.protocol.eligibility), rule_table((), labels, name)]
     facts = {
         "kind": "prognostic enrichment",
         "model": out_of_fold.model,
@@ -99,7 +101,7 @@ def enrich(cohort: Cohort, out_of_fold: OutOfFold, *, rng: np.random.Generator) 
     estimates = measure(held_out, outcome, cohort.protocol, rng)
     reason = _not_supported(cohort, outcome, held_out, options)
     rule = () if reason else final.conditions
-    tables[1] = rule_table(rule, labels)
+    tables[1] = rule_table(rule, labels, name)
     tables += [
         folds_table(held_out, outcome, labels, fold_rules),
         *curve_tables(cohort, outcome, held_out),

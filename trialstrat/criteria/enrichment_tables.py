@@ -56,15 +56,13 @@ def written_table(criteria: Sequence[Criterion]) -> Table:
     )
 
 
-def rule_table(rule: Sequence[Condition], labels: Mapping[str, str]) -> Table:
-    """``criteria.rule``: one row per condition of the proposed rule, none without one."""
+def rule_table(rule: Sequence[Condition], labels: Mapping[str, str], name: str) -> Table:
+    """``criteria.rule``: one row per condition of the proposed rule, a criterion ``name``; none without one."""
     rows: list[tuple[Cell, ...]] = []
-    for at, condition in enumerate(rule, start=1):
+    for condition in rule:
         operator, value = condition_parts(condition)
         title = labels.get(condition.column, condition.column)
-        rows.append(
-            (f"R{at}", condition.column, title, operator, value, condition.unit, condition_text(condition, labels))
-        )
+        rows.append((name, condition.column, title, operator, value, condition.unit, condition_text(condition, labels)))
     return Table(
         name="criteria.rule",
         title="Prognostic enrichment",

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from trialstrat.errors import IntegrityError
 from trialstrat.protocol.base import Declared, Name
 from trialstrat.protocol.declared_schema import declared_schema, variable_columns
 from trialstrat.protocol.features_model import Feature, SignatureFeature
-from trialstrat.protocol.language.criterion import Criterion
+from trialstrat.protocol.language.criterion import Criterion, distinct
 from trialstrat.protocol.language.model import Condition
 from trialstrat.protocol.language.names import kinds_asked, long_tables, on_patients, patient_columns
 from trialstrat.protocol.language.schema import PATIENTS, Kind, Molecular, Schema, TableSchema
@@ -52,6 +53,11 @@ class FrozenCriteria(Declared):
     criteria: tuple[FrozenCriterion, ...]
     fingerprint: str = ""
 
+    @model_validator(mode="after")
+    def _distinct(self) -> FrozenCriteria:
+        distinct(self.criteria)
+        return self
+
     @property
     def schema_of_data(self) -> Schema:
         """The tables and columns of the patients that the criteria are applied to."""
@@ -71,22 +77,29 @@ class FoundRule:
     evidence: str
 
 
-def freeze(protocol: Protocol, rules: tuple[FoundRule, ...]) -> FrozenCriteria:
+def found_ids(count: int, protocol: Protocol, others: Collection[str] = ()) -> tuple[str, ...]:
+    """Ids of found rules: R1, R2, ..., without those that written criteria (``others`` too) have already."""
+    taken = {criterion.id for criterion in protocol.eligibility} | set(others)
+    free = (name for at in itertools.count(1) if (name := f"R{at}") not in taken)
+    return tuple(itertools.islice(free, count))
+
+
+def freeze(protocol: Protocol, rules: tuple[FoundRule, ...], others: Collection[str] = ()) -> FrozenCriteria:
     """Criteria as written plus the rules found in the data, with their fingerprint.
 
-    Each rule becomes one criterion, ids R1, R2, ...; an unknown value leaves the patient undecided, because a rule
-    that was learned on measured values says nothing about unmeasured ones.
+    Each rule becomes one criterion, with the ids of :func:`found_ids`; an unknown value leaves the patient undecided,
+    because a rule that was learned on measured values says nothing about unmeasured ones.
     """
     found = tuple(
         FrozenCriterion(
-            id=f"R{at}",
+            id=name,
             kind=rule.kind,
             text=rule.text,
             when=rule.conditions,
             origin=rule.origin,
             evidence=rule.evidence,
         )
-        for at, rule in enumerate(rules, start=1)
+        for name, rule in zip(found_ids(len(rules), protocol, others), rules, strict=True)
     )
     written = tuple(FrozenCriterion(**criterion.model_dump()) for criterion in protocol.eligibility)
     nodes = [node for entry in (*written, *found) for node in entry.when]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from trialstrat.cohort.cohort import Cohort
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.criteria.candidates import Choice, Valued, Valuer
 from trialstrat.criteria.emulation import Emulation, Judged
 from trialstrat.criteria.impact_estimates import Compared
@@ -41,7 +41,7 @@ class Written:
 def search_study(
     everyone: Cohort,
     written: Sequence[Written],
-    patients: pd.DataFrame,
+    tables: Tables,
     compared: Compared,
     *,
     rng: np.random.Generator,
@@ -55,8 +55,8 @@ def search_study(
         All patients before eligibility.
     written
         Criteria in force, then rules that earlier stages found.
-    patients
-        The columns criteria look at, to choose thresholds from.
+    tables
+        What criteria look at, to choose thresholds from.
     compared
         The comparison with its impact; where its ranking is withheld nothing is searched.
     """
@@ -66,7 +66,7 @@ def search_study(
         return _refused(compared.withheld)
     if plan.search.trials == 0:
         return _refused("the search is switched off (criteria.search.trials: 0)")
-    dimensions = tuple(_dimension(entry, patients, everyone) for entry in written)
+    dimensions = tuple(_dimension(entry, tables, everyone) for entry in written)
     if all(len(entry.options) == 1 for entry in dimensions):
         return _refused("no criterion and no threshold can be changed: none of them removes anybody here")
     measure = deciding(emulation, plan.impact)
@@ -83,7 +83,7 @@ def _refused(reason: str) -> StageResult:
     return StageResult(stage="search", facts={"reason": reason})
 
 
-def _dimension(entry: Written, patients: pd.DataFrame, everyone: Cohort) -> Dimension:
+def _dimension(entry: Written, tables: Tables, everyone: Cohort) -> Dimension:
     plan = everyone.protocol.criteria.search
     if entry.found:
         everybody = np.ones(everyone.n, dtype=np.bool_)
@@ -93,7 +93,7 @@ def _dimension(entry: Written, patients: pd.DataFrame, everyone: Cohort) -> Dime
         )
         return Dimension(id=entry.judged.id, options=options, start=0)
     fixed = entry.judged.id in plan.fixed
-    return dimension(entry.criterion, entry.judged, entry.judge, patients, plan.factors, fixed=fixed)
+    return dimension(entry.criterion, entry.judged, entry.judge, tables, plan.factors, fixed=fixed)
 
 
 def _starts(dimensions: Sequence[Dimension]) -> list[Choice]:
@@ -118,7 +118,8 @@ def _result(
     findings = []
     if with_found:
         message = "rules found in these patients are among the candidates: their held-out values are too good"
-        findings.append(Finding(code="I-SEARCH-FOUND-RULES", severity="note", message=message))
+        remedy = "Judge a rule set that uses them on other patients (trialstrat validate)"
+        findings.append(Finding(code="I-SEARCH-FOUND-RULES", severity="note", message=message, remedy=remedy))
     return StageResult(
         stage="search",
         estimates=tuple(_estimates(found.pick, emulation, cell)),

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from trialstrat.cohort.columns import column, numbers
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.criteria.emulation import Judged
 from trialstrat.errors import InvalidInputError
-from trialstrat.protocol.language.model import Alteration, Condition
+from trialstrat.protocol.language.model import Alteration, Condition, Linked, Records
+from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema
+from trialstrat.protocol.ucum import convert
 
 Mask = NDArray[np.bool_]
 #: Where a condition stands: names of fields and places in lists, from the criterion down.
@@ -32,12 +34,19 @@ _DECILES = np.arange(0.1, 0.95, 0.1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """One bound of one condition: where it stands, which it is, its value and column."""
+    """One bound of one condition: where it stands, which it is, its value, unit and column.
+
+    ``table`` is whose column it is, "" where rows of several tables are joined; of a molecular event (``event``) it is
+    where the schema says.
+    """
 
     path: Path
     bound: str
     value: float
     column: str
+    unit: str = ""
+    table: str = PATIENTS
+    event: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,25 +67,28 @@ class Dimension:
     start: int
 
 
-def thresholds(node: Any, path: Path = ()) -> Iterator[Threshold]:
-    """Every bound that can be moved, in the order of the criterion."""
+def thresholds(node: Any, path: Path = (), table: str = PATIENTS) -> Iterator[Threshold]:
+    """Every bound that can be moved, in the order of the criterion; ``table`` is that of its plain conditions."""
     if isinstance(node, Condition | Alteration):
         for bound in BOUNDS:
             value = getattr(node, bound)
             if value is not None:
-                yield Threshold(path=path, bound=bound, value=float(value), column=_named(node))
+                event = "" if isinstance(node, Condition) else node.event
+                words = {"column": _named(node), "unit": node.unit, "table": table, "event": event}
+                yield Threshold(path=path, bound=bound, value=float(value), **words)
         return
-    linked = getattr(node, "linked", None)
-    if linked:
-        at = len(linked) - 1
-        yield from thresholds(linked[at].keep, (*path, "linked", at, "keep"))
+    if isinstance(node, Linked):
+        at = len(node.linked) - 1
+        yield from thresholds(node.linked[at].keep, (*path, "linked", at, "keep"), "")
+    if isinstance(node, Records):
+        table = node.records
     for name in _INSIDE:
         inner = getattr(node, name, None)
         if isinstance(inner, tuple):
             for at, part in enumerate(inner):
-                yield from thresholds(part, (*path, name, at))
+                yield from thresholds(part, (*path, name, at), table)
         elif inner is not None:
-            yield from thresholds(inner, (*path, name))
+            yield from thresholds(inner, (*path, name), table)
 
 
 def _named(node: Condition | Alteration) -> str:
@@ -101,28 +113,43 @@ def moved(node: Any, threshold: Threshold, value: float, path: Path | None = Non
     return node.model_copy(update={str(name): moved(inner, threshold, value, tuple(further))})
 
 
-def candidates(threshold: Threshold, patients: pd.DataFrame, factors: Sequence[float]) -> tuple[float, ...]:
-    """Values to try: deciles of the column where patients have it, multiples of the threshold elsewhere.
+def candidates(threshold: Threshold, tables: Tables, factors: Sequence[float]) -> tuple[float, ...]:
+    """Values to try, in the condition's unit: deciles where patients have the column, multiples elsewhere.
 
-    Deciles are rounded to three significant digits, as a protocol would write them; a decile that falls on the
-    threshold is left out.
+    Elsewhere are rows of other tables, and columns in which every patient has a unit of their own. Deciles are rounded
+    to three significant digits, as a protocol would write them; one that falls on the threshold is left out.
     """
-    found: list[float] = []
-    if threshold.column in patients.columns:
-        values, bad = numbers(column(patients, threshold.column))
-        known = values[np.isfinite(values)]
-        if not bad.any() and known.size:
-            found = [float(f"{value:.3g}") for value in np.quantile(known, _DECILES)]
-    else:
+    known = _known(threshold, tables)
+    if known is None:
         found = [float(f"{threshold.value * factor:.6g}") for factor in factors]
+    else:
+        found = [float(f"{value:.3g}") for value in known]
     return tuple(sorted({value for value in found if value != threshold.value}))
+
+
+def _known(threshold: Threshold, tables: Tables) -> list[float] | None:
+    """Deciles of the column in the condition's unit, none where it has no numbers; None where it is no column."""
+    name = {"": threshold.column, "tmb": tables.schema.molecular.tmb}.get(threshold.event, "")
+    if threshold.table != PATIENTS or name not in tables.patients.columns:
+        return None
+    declared = tables.schema.tables[PATIENTS].columns.get(name) if PATIENTS in tables.schema.tables else None
+    declared = declared or ColumnSchema(kind="number")
+    if threshold.unit and declared.unit_column:
+        return None
+    values, bad = numbers(column(tables.patients, name))
+    known = values[np.isfinite(values)]
+    if bad.any() or not known.size:
+        return []
+    unit = threshold.unit or declared.unit
+    deciles = np.quantile(known, _DECILES)
+    return [convert(float(value), declared.unit or unit, unit, declared.analyte) for value in deciles]
 
 
 def dimension(
     criterion: Any,
     current: Judged,
     judge: Callable[[Any], Judged],
-    patients: pd.DataFrame,
+    tables: Tables,
     factors: Sequence[float],
     *,
     fixed: bool,
@@ -139,7 +166,7 @@ def dimension(
     start = len(options) - 1
     seen = {dropped.admits.tobytes(), written.admits.tobytes()}
     for threshold in thresholds(criterion):
-        for value in candidates(threshold, patients, factors):
+        for value in candidates(threshold, tables, factors):
             try:
                 admits = judge(moved(criterion, threshold, value)).admits
             except (InvalidInputError, ValueError):
@@ -154,4 +181,4 @@ _SIGNS = {"at_least": "≥", "at_most": "≤", "above": ">", "below": "<"}
 
 
 def _said(threshold: Threshold, value: float) -> str:
-    return f"{threshold.column} {_SIGNS[threshold.bound]} {value:g}"
+    return f"{threshold.column} {_SIGNS[threshold.bound]} {value:g} {threshold.unit}".rstrip()

@@ -19,9 +19,9 @@ def judge_all(everyone: Everyone) -> tuple[Written, ...]:
     return tuple(_written(criterion, everyone) for criterion in everyone.cohort.protocol.eligibility if criterion.when)
 
 
-def candidate(rule: FoundRule, number: int, everyone: Everyone) -> Written:
-    """A rule that an earlier stage found, as a criterion that may be used."""
-    criterion = Criterion(id=f"R{number}", kind=rule.kind, text=rule.text, when=rule.conditions)
+def candidate(rule: FoundRule, name: str, everyone: Everyone) -> Written:
+    """A rule that an earlier stage found, as a criterion that may be used, under the id it is frozen with."""
+    criterion = Criterion(id=name, kind=rule.kind, text=rule.text, when=rule.conditions)
     return _written(criterion, everyone, found=True)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import shown_outcome
-from trialstrat.criteria.frozen import FoundRule
+from trialstrat.criteria.frozen import FoundRule, found_ids
 from trialstrat.criteria.impact import impact_study
 from trialstrat.criteria.search_study import Written, search_study
 from trialstrat.criteria.written import candidate, judge_all
@@ -35,8 +35,9 @@ def criteria_stages(
         return []
     if not impact.compared:
         return [impact.result]
-    candidates = tuple(candidate(rule, at, everyone) for at, rule in enumerate(found, start=1))
+    ids = found_ids(len(found), cohort.protocol, [entry.judged.id for entry in file_rules])
+    candidates = tuple(candidate(rule, name, everyone) for name, rule in zip(ids, found, strict=True))
     searched = search_study(
-        everyone.cohort, (*written, *candidates), everyone.tables.patients, impact.compared[0], rng=rng, jobs=jobs
+        everyone.cohort, (*written, *candidates), everyone.tables, impact.compared[0], rng=rng, jobs=jobs
     )
     return [impact.result, searched]

@@ -179,7 +179,7 @@ def _analyse(
         rules += answer.rules
     progress.stage("impact of the criteria")
     results += criteria_stages(cohort, file_rules, tuple(rules), rng=generator(seeds["criteria"]), jobs=options.jobs)
-    frozen = freeze(cohort.protocol, tuple(rules))
+    frozen = freeze(cohort.protocol, tuple(rules), [entry.judged.id for entry in file_rules])
     files[store.CRITERIA] = store.yaml_text(to_mapping(frozen), HEAD).encode()
     stages = {result.stage: result for result in protect_together(results, minimum)}
     return stages, files

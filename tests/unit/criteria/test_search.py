@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from tests.unit.criteria.test_impact import cohort_of, protocol
+from trialstrat.cohort.language.evaluate import state_of
+from trialstrat.cohort.language.tables import Tables
 from trialstrat.criteria.candidates import Valued, Valuer, at_least, front, picked, utilities
 from trialstrat.criteria.emulation import Judged, emulate
 from trialstrat.criteria.impact import impact_study
@@ -20,11 +22,16 @@ from trialstrat.criteria.trialpathfinder import parse_rules
 from trialstrat.protocol.criteria_model import SearchPlan, Utility
 from trialstrat.protocol.language.criterion import Criterion
 from trialstrat.protocol.language.grammar import parse
+from trialstrat.protocol.language.schema import ColumnSchema, Schema, TableSchema
 from trialstrat.protocol.language.text import write_all
 from trialstrat.protocol.model import Condition
 from trialstrat.subgroups.comparison import comparisons
 
 RULE = "\"R\n#Inclusion\nlab['Name'] == 'ALT'\nlab['Value'] <= 2.5 * lab['Norm']\nlab['Value'] >= 100\""
+
+
+def tables_of(frame: pd.DataFrame, **columns: ColumnSchema) -> Tables:
+    return Tables(patients=frame, schema=Schema(tables={"patients": TableSchema(columns=columns)}))
 
 
 def test_thresholds_of_what_decides_move_and_those_that_choose_rows_do_not():
@@ -53,8 +60,36 @@ def test_molecular_events_with_a_value_have_thresholds_too():
 def test_values_to_try_are_deciles_where_patients_have_the_column_and_multiples_elsewhere():
     (age,) = thresholds(Condition(column="age", above=50))
     frame = pd.DataFrame({"age": np.arange(101.0)})
-    assert candidates(age, frame, (0.5,)) == (10, 20, 30, 40, 60, 70, 80, 90)
-    assert candidates(age, frame[[]], (0.5, 2.0)) == (25.0, 100.0)
+    assert candidates(age, tables_of(frame), (0.5,)) == (10, 20, 30, 40, 60, 70, 80, 90)
+    assert candidates(age, tables_of(frame[[]]), (0.5, 2.0)) == (25.0, 100.0)
+
+
+def test_deciles_are_tried_in_the_unit_of_the_condition_and_said_with_it():
+    hb = np.arange(80.0, 181.0)
+    tables = tables_of(pd.DataFrame({"hb": hb}), hb=ColumnSchema(kind="number", unit="g/L"))
+    criterion = Criterion(id="I", kind="inclusion", when=parse('hb >= 9.5 "g/dL"'))
+
+    def judge(changed) -> Judged:
+        state = state_of(changed, tables)
+        return Judged(id="I", kind="inclusion", text="", admits=state == 1, unknown=state < 0)
+
+    (threshold,) = thresholds(criterion)
+    assert candidates(threshold, tables, ()) == (9, 10, 11, 12, 13, 14, 15, 16, 17)
+    found = dimension(criterion, judge(criterion), judge, tables, (), fixed=False)
+    assert {option.label: int(option.admits.sum()) for option in found.options} == {
+        "dropped": 101, "as written": 86, **{f"hb ≥ {at} g/dL": 181 - 10 * at for at in range(9, 18)}
+    }  # fmt: skip
+    each = tables_of(pd.DataFrame({"hb": hb, "u": "g/L"}), hb=ColumnSchema(kind="number", unit_column="u"))
+    assert candidates(threshold, each, (0.5, 2.0)) == (4.75, 19.0)
+
+
+def test_values_of_a_long_table_are_not_those_of_a_column_of_the_patients():
+    tables = tables_of(pd.DataFrame({"value": np.arange(100.0, 200.0)}))
+    criterion = Criterion(id="L", kind="inclusion", when=parse("value >= 120; (any labs has value <= 1.5)"))
+    own, long = thresholds(criterion)
+    assert (own.table, long.table) == ("patients", "labs")
+    assert candidates(long, tables, (0.5, 2.0)) == (0.75, 3.0)
+    assert candidates(own, tables, ()) == (110, 130, 140, 150, 159, 169, 179, 189)
 
 
 def test_options_that_admit_the_same_patients_are_one():
@@ -65,11 +100,11 @@ def test_options_that_admit_the_same_patients_are_one():
         admits = frame["age"].to_numpy() >= changed.when[0].at_least
         return Judged(id="I", kind="inclusion", text="", admits=admits, unknown=~admits & False)
 
-    found = dimension(criterion, judge(criterion), judge, frame, (), fixed=False)
+    found = dimension(criterion, judge(criterion), judge, tables_of(frame), (), fixed=False)
     assert [option.label for option in found.options] == ["dropped", "as written"]
-    assert len(dimension(criterion, judge(criterion), judge, frame, (), fixed=True).options) == 1
+    assert len(dimension(criterion, judge(criterion), judge, tables_of(frame), (), fixed=True).options) == 1
     everybody = replace(judge(criterion), admits=np.ones(100, dtype=bool))
-    unchanged = dimension(criterion, everybody, judge, frame, (), fixed=False)
+    unchanged = dimension(criterion, everybody, judge, tables_of(frame), (), fixed=False)
     assert unchanged.options[unchanged.start].label == "as written"
 
 
@@ -119,15 +154,15 @@ def studied(plan: dict | None = None, seed: int = 4):
     )
     impact = impact_study(made, [entry.judged for entry in written], horizon=12.0, rng=np.random.default_rng(1))
     assert impact is not None
-    return made, written, frame, impact
+    return made, written, tables_of(frame), impact
 
 
 def test_the_search_tightens_to_where_the_drug_works_and_held_out_values_agree():
-    made, written, frame, impact = studied()
+    made, written, tables, impact = studied()
     utility = {"pool": 1.0, "effect": 1.0, "representativeness": 0.0, "cost": 0.0}
     declared = made.protocol.criteria.model_copy(update={"search": SearchPlan(trials=120, utility=Utility(**utility))})
     made = replace(made, protocol=made.protocol.model_copy(update={"criteria": declared}))
-    result = search_study(made, written, frame, impact.compared[0], rng=np.random.default_rng(2))
+    result = search_study(made, written, tables, impact.compared[0], rng=np.random.default_rng(2))
     rules = {
         row["criterion"]: row["option"] for row in result.table("search.rules").records() if row["point"] == "pick"
     }
@@ -142,10 +177,10 @@ def test_the_search_tightens_to_where_the_drug_works_and_held_out_values_agree()
 
 
 def test_what_each_threshold_moves_with_everything_else_as_written():
-    made, written, frame, impact = studied({"trials": 20})
-    result = search_study(made, written, frame, impact.compared[0], rng=np.random.default_rng(2))
+    made, written, tables, impact = studied({"trials": 20})
+    result = search_study(made, written, tables, impact.compared[0], rng=np.random.default_rng(2))
     emulation = impact.compared[0].emulation
-    dims = [dimension(entry.criterion, entry.judged, entry.judge, frame, (), fixed=False) for entry in written]
+    dims = [dimension(entry.criterion, entry.judged, entry.judge, tables, (), fixed=False) for entry in written]
     now, *rows = result.table("search.moves").records()
     assert (now["option"], now["change"]) == ("as written", 1.0)
     assert [(row["criterion"], row["option"]) for row in rows] == [
@@ -163,9 +198,9 @@ def test_what_each_threshold_moves_with_everything_else_as_written():
 
 
 def test_any_number_of_jobs_gives_the_same_search():
-    made, written, frame, impact = studied({"trials": 40})
+    made, written, tables, impact = studied({"trials": 40})
     one, two = (
-        search_study(made, written, frame, impact.compared[0], rng=np.random.default_rng(2), jobs=jobs).to_dict()
+        search_study(made, written, tables, impact.compared[0], rng=np.random.default_rng(2), jobs=jobs).to_dict()
         for jobs in (1, 3)
     )
     assert one == two
@@ -174,7 +209,7 @@ def test_any_number_of_jobs_gives_the_same_search():
 def unchangeable(entry: Judged, frame: pd.DataFrame):
     """A criterion without thresholds: kept or dropped."""
     criterion = Criterion(id=entry.id, kind="inclusion", text="")
-    return dimension(criterion, entry, lambda _: entry, frame, (), fixed=False)
+    return dimension(criterion, entry, lambda _: entry, tables_of(frame), (), fixed=False)
 
 
 def test_held_out_effects_of_a_search_through_noise_are_worse_than_they_looked():
@@ -200,15 +235,15 @@ def test_held_out_effects_of_a_search_through_noise_are_worse_than_they_looked()
 
 
 def test_tpe_and_fixed_criteria():
-    made, written, frame, impact = studied({"trials": 30, "sampler": "tpe", "fixed": ["Z"]})
-    result = search_study(made, written, frame, impact.compared[0], rng=np.random.default_rng(2))
+    made, written, tables, impact = studied({"trials": 30, "sampler": "tpe", "fixed": ["Z"]})
+    result = search_study(made, written, tables, impact.compared[0], rng=np.random.default_rng(2))
     options = {row["option"] for row in result.table("search.rules").records() if row["criterion"] == "Z"}
     assert options == {"as written"}
 
 
 def test_costs_count_per_enrolled_patient_and_only_for_criteria_in_use():
-    made, written, frame, impact = studied()
-    dims = [dimension(entry.criterion, entry.judged, entry.judge, frame, (), fixed=False) for entry in written]
+    made, written, tables, impact = studied()
+    dims = [dimension(entry.criterion, entry.judged, entry.judge, tables, (), fixed=False) for entry in written]
     valuer = Valuer(impact.compared[0].emulation, dims, represented(made), {"Z": 10.0}, np.ones(made.n, dtype=bool))
     with_, without = valuer.value([(0, 1), (0, 0)])
     assert with_ is not None
@@ -222,7 +257,7 @@ def test_costs_count_per_enrolled_patient_and_only_for_criteria_in_use():
     [({"trials": 0}, "switched off"), ({"trials": 20, "fixed": ["M", "Z"]}, "can be changed")],
 )
 def test_a_search_that_cannot_be_made_says_why(change, reason):
-    made, written, frame, impact = studied(change)
-    result = search_study(made, written, frame, impact.compared[0], rng=np.random.default_rng(2))
+    made, written, tables, impact = studied(change)
+    result = search_study(made, written, tables, impact.compared[0], rng=np.random.default_rng(2))
     assert reason in result.facts["reason"]
     assert result.tables == ()

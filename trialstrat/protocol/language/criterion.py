@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
@@ -104,6 +105,20 @@ class Criterion(Declared):
         return self.missing == admitting(self.kind)
 
 
+def distinct(criteria: Sequence[Criterion]) -> None:
+    """Every decision is told by the id of its criterion.
+
+    Raises
+    ------
+    ValueError
+        Two criteria have one id.
+    """
+    ids = [criterion.id for criterion in criteria]
+    twice = sorted({entry for entry in ids if ids.count(entry) > 1})
+    if twice:
+        raise ValueError(f"criterion declared twice: {', '.join(twice)}")
+
+
 class CriteriaSet(Declared):
     """Criteria as a file of their own."""
 
@@ -120,8 +135,5 @@ class CriteriaSet(Declared):
 
     @model_validator(mode="after")
     def _distinct(self) -> CriteriaSet:
-        ids = [criterion.id for criterion in self.criteria]
-        twice = sorted({entry for entry in ids if ids.count(entry) > 1})
-        if twice:
-            raise ValueError(f"criterion declared twice: {', '.join(twice)}")
+        distinct(self.criteria)
         return self

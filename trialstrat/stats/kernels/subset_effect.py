@@ -74,7 +74,30 @@ def _height(design, treated, control, coef, ridge, probability):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fit_logistic(design, treated, control, ridge, coef, probability):  # noqa: C901 - one loop, compiled as a whole
+def _slope(design, treated, control, coef, ridge, probability, gradient, information):
+    """Gradient and information of the penalised log-likelihood, overwritten."""
+    cells, q = design.shape
+    gradient[:] = 0.0
+    information[:] = 0.0
+    for c in range(cells):
+        total = treated[c] + control[c]
+        if total > 0.0:
+            miss = treated[c] - total * probability[c]
+            spread = total * probability[c] * (1.0 - probability[c])
+            for j in range(q):
+                gradient[j] += miss * design[c, j]
+                for m in range(j + 1):
+                    information[j, m] += spread * design[c, j] * design[c, m]
+    for j in range(q):
+        if j > 0:
+            gradient[j] -= ridge * coef[j]
+            information[j, j] += ridge
+        for m in range(j):
+            information[m, j] = information[j, m]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fit_logistic(design, treated, control, ridge, coef, probability):
     """Logistic regression on counts by covariate cell, Newton's method with step halving.
 
     Parameters
@@ -91,29 +114,13 @@ def fit_logistic(design, treated, control, ridge, coef, probability):  # noqa: C
         Whether there is a maximum. Where covariates separate the arms, completely or in part, the likelihood stops
         rising while the coefficients go on (Albert & Anderson 1984): False, as in :func:`trialstrat.stats.propensity`.
     """
-    cells, q = design.shape
+    q = design.shape[1]
     gradient, step = np.zeros(q), np.zeros(q)
     information = np.zeros((q, q))
     free = 0
     value = _height(design, treated, control, coef, ridge, probability)
     for _ in range(60):
-        gradient[:] = 0.0
-        information[:] = 0.0
-        for c in range(cells):
-            total = treated[c] + control[c]
-            if total > 0.0:
-                miss = treated[c] - total * probability[c]
-                spread = total * probability[c] * (1.0 - probability[c])
-                for j in range(q):
-                    gradient[j] += miss * design[c, j]
-                    for m in range(j + 1):
-                        information[j, m] += spread * design[c, j] * design[c, m]
-        for j in range(q):
-            if j > 0:
-                gradient[j] -= ridge * coef[j]
-                information[j, j] += ridge
-            for m in range(j):
-                information[m, j] = information[j, m]
+        _slope(design, treated, control, coef, ridge, probability, gradient, information)
         solved = _solve_aliased(information, gradient, step)
         free = max(free, solved)
         if solved < free:
