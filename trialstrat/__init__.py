@@ -15,6 +15,8 @@ _PUBLIC = {
     "run": ("trialstrat.pipeline.run", "run"),
     "RunOptions": ("trialstrat.pipeline.run", "RunOptions"),
     "screen": ("trialstrat.pipeline.screen", "screen"),
+    "ScreenOptions": ("trialstrat.pipeline.screen", "ScreenOptions"),
+    "export": ("trialstrat.pipeline.export", "export"),
     "validate": ("trialstrat.pipeline.validate", "validate"),
     "ValidateOptions": ("trialstrat.pipeline.validate", "ValidateOptions"),
     "find_rule": ("trialstrat.pipeline.find", "find_rule"),
