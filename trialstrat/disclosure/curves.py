@@ -55,7 +55,11 @@ def pool_steps(table: Table, minimum: int) -> Table:
 
 def grid_step(table: Table) -> float:
     """Step of the grid of times: 1, 2 or 5 times a power of ten, at least ``GRID`` steps up to the last time."""
-    last = max((as_number(cell) for cell in table.column("time")), default=0.0)
+    return step_of(max((as_number(cell) for cell in table.column("time")), default=0.0))
+
+
+def step_of(last: float) -> float:
+    """The same for times up to ``last``."""
     if last <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(last / GRID))

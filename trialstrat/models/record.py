@@ -43,7 +43,10 @@ ESTIMATED = ("uno_c", "ibs", "ipa", "ici", "calibration_slope")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Record:
-    """Everything a finished study has to say. ``fits`` by model, one per outer fold; ``inner`` mean tuning losses."""
+    """Everything a finished study has to say. ``fits`` by model, one per outer fold; ``inner`` mean tuning losses.
+
+    ``withheld`` says why the final model is not exported, empty when it is.
+    """
 
     plan: StudyPlan
     fits: Mapping[str, Sequence[FoldFit]]
@@ -55,6 +58,7 @@ class Record:
     final: FrozenModel | None = None
     final_data: FoldData | None = None
     benefit_seed: int = 0
+    withheld: str = ""
 
     @property
     def population(self) -> str:
@@ -165,6 +169,9 @@ def _findings(record: Record) -> list[Finding]:
         Finding(code="I-MODELS-SET", severity="note", message=f"feature set {name} left out: {reason}")
         for name, reason in record.skipped.items()
     ]
+    if record.withheld:
+        message = f"the chosen model is not exported: {record.withheld}"
+        out.append(Finding(code="W-MODELS-WITHHELD", severity="warning", message=message))
     out += [
         Finding(code="W-MODELS-ENGINE", severity="warning", message=f"{model_label(name)} left out: {reason}")
         for name, reason in record.failed().items()

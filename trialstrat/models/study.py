@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ from trialstrat.models.importance import Importance, ImportanceTask, combine_imp
 from trialstrat.models.out_of_fold import OutOfFold
 from trialstrat.models.plan import StudyPlan, make_plan, not_available
 from trialstrat.models.record import Record, not_available_result, result_of
+from trialstrat.models.released import on_grid, withheld
 from trialstrat.models.storage import open_storage, stored_studies
 from trialstrat.models.task import FoldFit, FoldTask, fit_fold, run_parallel
 from trialstrat.results import StageResult
@@ -45,8 +46,8 @@ class Progress(Protocol):
 class ModelStudy:
     """What later stages read.
 
-    ``out_of_fold`` by model name (``<engine>.<feature set>``); ``chosen`` is empty and ``frozen`` None when no model
-    could be fitted. ``folds`` are the outer folds (of all repeats).
+    ``out_of_fold`` by model name (``<engine>.<feature set>``); ``chosen`` is empty when no model could be fitted, and
+    ``frozen`` None then and when the model would give patients away. ``folds`` are the outer folds (of all repeats).
     """
 
     result: StageResult
@@ -136,6 +137,8 @@ class _Runner:
         scores = self._scores(held_out)
         final, importance = self._finish(fits[chosen], chosen)
         frozen = self._freeze(chosen, final, scores[chosen])
+        data = self._data(chosen.partition(".")[2], plan.folds[-1])
+        released, reason = self._released(frozen, data)
         record = Record(
             plan=plan,
             fits=fits,
@@ -145,14 +148,15 @@ class _Runner:
             inner=inner,
             importance=tuple(importance),
             final=frozen,
-            final_data=self._data(chosen.partition(".")[2], plan.folds[-1]),
+            final_data=data,
+            withheld=reason,
             benefit_seed=plan.seed(planning.BENEFIT),
         )
         return ModelStudy(
             result=result_of(record),
             out_of_fold={name: self._out_of_fold(name, fits[name]) for name in names},
             chosen=chosen,
-            frozen=frozen,
+            frozen=released,
             folds=plan.judged,
         )
 
@@ -274,6 +278,18 @@ class _Runner:
                 "kind": "prognostic: who is likely to have the event, not who benefits from treatment",
             },
         )
+
+    def _released(self, frozen: FrozenModel | None, data: FoldData) -> tuple[FrozenModel | None, str]:
+        """The model as it may leave the house, or why it may not."""
+        if frozen is None:
+            return None, ""
+        plan = self._plan
+        minimum = plan.cohort.protocol.disclosure.minimum_cell
+        reason = withheld(frozen.model, data.outer.X_train, minimum)
+        if reason:
+            return None, reason
+        model = on_grid(frozen.model, plan.time[plan.rows], plan.event[plan.rows], minimum)
+        return replace(frozen, model=model), ""
 
     def _out_of_fold(self, name: str, fits: Sequence[FoldFit]) -> OutOfFold:
         plan = self._plan
