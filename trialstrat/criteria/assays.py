@@ -1,8 +1,8 @@
 """An imperfect assay carried through: whom a criterion really enrols, how many are screened, what effect is left.
 
-The criterion as measured in the data counts as the truth. A trial that enrols by the assay enrols truly positive
-patients with probability ``sensitivity`` and truly negative ones with ``1 - specificity``; its effect is estimated by
-weighting the patients with these probabilities.
+The criterion as measured in the data counts as the truth, in the patients in whom it is known. A trial that enrols by
+the assay enrols truly positive patients with probability ``sensitivity`` and truly negative ones with
+``1 - specificity``; its effect is estimated by weighting the patients with these probabilities.
 
 References
 ----------
@@ -14,20 +14,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from trialstrat.criteria.emulation import Emulation, Judged
-from trialstrat.criteria.pool import passing
+from trialstrat.criteria.pool import coarse, passing
+from trialstrat.disclosure.cells import is_small
 from trialstrat.protocol.criteria_model import Assay
-from trialstrat.results import Cell, Column, Estimate, Table
+from trialstrat.results import Cell, Column, Estimate, Finding, Table
+from trialstrat.stats.rmst import beyond_follow_up
 from trialstrat.stats.survival import kaplan_meier
 from trialstrat.subgroups.effect import outcome_effect
 from trialstrat.subgroups.scales import Effect
 
 Mask = NDArray[np.bool_]
+
+#: Shares by the last part of their names, in the order of the table.
+SHARES = (
+    ("prevalence", "Truly positive", "probability"),
+    ("called_positive", "Called positive by the assay", "probability"),
+    ("ppv", "Truly positive among those the assay calls positive", "probability"),
+    ("npv", "Truly negative among those the assay calls negative", "probability"),
+    ("screened_per_enrolled", "Patients tested per patient enrolled", "patients per patient"),
+)
+_FIELDS = {"called_positive": "positive", "screened_per_enrolled": "screened"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +114,15 @@ def diluted(emulation: Emulation, assay: Assay, truth: Mask, others: Mask) -> Ef
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssayResults:
+    """Estimates ``impact.assay.<criterion>.*``, the table ``impact.assays`` (None without assays), findings."""
+
+    estimates: tuple[Estimate, ...] = ()
+    table: Table | None = None
+    findings: tuple[Finding, ...] = ()
+
+
 def assay_results(
     assays: Sequence[Assay],
     judged: Sequence[Judged],
@@ -109,68 +131,89 @@ def assay_results(
     n: int,
     level: float,
     turnaround: float,
-) -> tuple[list[Estimate], Table | None]:
-    """Estimates ``impact.assay.<criterion>.*`` and the table ``impact.assays``.
+    cell: int,
+) -> AssayResults:
+    """What the declared assays make of their criteria, among the patients (``n`` in all) who meet all others.
 
-    ``turnaround`` converts the declared time to a result into the unit of the report.
+    ``turnaround`` converts the declared time to a result into the unit of the report. Shares come from counts rounded
+    to multiples of the minimum ``cell``, and are suppressed where a count is below it: beside the pool they tell it.
     """
     names = [entry.id for entry in judged]
     estimates: list[Estimate] = []
     rows: list[tuple[Cell, ...]] = []
+    findings: list[Finding] = []
     for assay in assays:
         if assay.criterion not in names:
             continue
         at = names.index(assay.criterion)
         others = passing(judged, n, at)
+        known = others & ~judged[at].unknown
         truth = judged[at].admits
-        if not others.any():
-            continue
-        found = predictive_values(assay, int((others & truth).sum()), int(others.sum()), level)
-        estimates += _shares(assay, found, int(others.sum()), level)
-        effects = None if emulation is None else diluted(emulation, assay, truth, others)
+        findings += _left_out(assay, int((others & ~known).sum()), int(others.sum()), cell)
+        shares = _shares(assay, int((known & truth).sum()), int(known.sum()), level, cell)
+        estimates += shares
+        effects = None if emulation is None else diluted(emulation, assay, truth, known)
         if effects is not None and emulation is not None:
-            estimates += _effects(assay, emulation, effects)
-            estimates += _waiting(assay, emulation, others, turnaround, level)
+            estimates += _effects(assay, emulation, effects, cell)
+            estimates += _waiting(assay, emulation, others, turnaround, level, cell)
         ratio = effects.relative.value if effects is not None and effects.relative.ok else None
-        rows.append(
-            (
-                assay.criterion,
-                assay.name or assay.criterion,
-                *(_shown(x[0]) for x in (found.prevalence, found.positive, found.ppv, found.npv, found.screened)),
-                ratio,
-            )
+        rows.append((assay.criterion, assay.name or assay.criterion, *(_shown(entry.value) for entry in shares), ratio))
+    return AssayResults(
+        estimates=tuple(estimates), table=_table(rows, cell) if rows else None, findings=tuple(findings)
+    )
+
+
+def _left_out(assay: Assay, few: int, others: int, cell: int) -> list[Finding]:
+    """Patients in whom the criterion is unknown are neither positive nor negative."""
+    if not few:
+        return []
+    return [
+        Finding(
+            code="I-ASSAY-UNKNOWN",
+            severity="note",
+            message=f"meet all criteria but {assay.criterion}, which is unknown in them: in no number of its assay",
+            remedy="Read the assay's numbers as those of patients in whom the criterion is known",
+            bad=few if few < cell else coarse(few, cell),
+            total=coarse(others, cell),
         )
-    return estimates, _table(rows) if rows else None
+    ]
 
 
 def _shown(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _shares(assay: Assay, found: Tested, n: int, level: float) -> list[Estimate]:
-    words = {"method": "from sensitivity, specificity and Wilson's limits of the prevalence", "level": level, "n": n}
+def _shares(assay: Assay, positives: int, n: int, level: float, cell: int) -> list[Estimate]:
+    """Prevalence, share called positive, predictive values, patients tested per enrolled."""
+    words: dict[str, Any] = {"level": level, "n": coarse(n, cell)}
+    words["method"] = "from sensitivity, specificity and Wilson's limits of the prevalence"
     if assay.prevalence is not None:
         words["method"] = "from sensitivity, specificity and the declared prevalence, which has no limits"
+    few = assay.prevalence is None and any(is_small(count, cell) for count in (n, positives, n - positives))
+    known = assay.prevalence is not None or n > 0
+    found = None
+    if known and not few:
+        found = predictive_values(assay, coarse(positives, cell), max(coarse(n, cell), 1), level)
     out = []
-    for key, label, unit, values in (
-        ("prevalence", "Truly positive", "probability", found.prevalence),
-        ("ppv", "Truly positive among those the assay calls positive", "probability", found.ppv),
-        ("npv", "Truly negative among those the assay calls negative", "probability", found.npv),
-        ("screened_per_enrolled", "Patients tested per patient enrolled", "patients per patient", found.screened),
-    ):
+    for key, label, unit in SHARES:
         name, text = f"impact.assay.{assay.criterion}.{key}", f"{label}, {assay.name or assay.criterion}"
         shared = {"unit": unit, "population": "patients who meet all other criteria", **words}
-        if not np.isfinite(values[0]):
-            out.append(Estimate.not_estimable(name, text, "no patient is positive", **shared))
+        values = (float("nan"),) * 3 if found is None else getattr(found, _FIELDS.get(key, key))
+        if few:
+            reason = f"fewer than {cell} patients on one side of the criterion"
+            out.append(Estimate(name=name, label=text, value=np.nan, status="suppressed", reason=reason, **shared))
+        elif not np.isfinite(values[0]):
+            reason = "no patient is positive" if known else "the criterion is known in no patient who meets all others"
+            out.append(Estimate.not_estimable(name, text, reason, **shared))
         else:
             limits = [x if np.isfinite(x) else float("nan") for x in values[1:]]
             out.append(Estimate(name=name, label=text, value=values[0], lower=limits[0], upper=limits[1], **shared))
     return out
 
 
-def _effects(assay: Assay, emulation: Emulation, found: Effect) -> list[Estimate]:
+def _effects(assay: Assay, emulation: Emulation, found: Effect, cell: int) -> list[Estimate]:
     """What is left of the effect when the assay decides."""
-    rest = {"population": "patients enrolled by the assay", "n": found.n, "evidence": "exploratory"}
+    rest = {"population": "patients enrolled by the assay", "n": coarse(found.n, cell), "evidence": "exploratory"}
     pair, label = (
         emulation.comparison.pair,
         f"{emulation.comparison.label}, enrolled by {assay.name or assay.criterion}",
@@ -183,22 +226,43 @@ def _effects(assay: Assay, emulation: Emulation, found: Effect) -> list[Estimate
     return out
 
 
-def _waiting(assay: Assay, emulation: Emulation, others: Mask, factor: float, level: float) -> list[Estimate]:
+def _waiting(
+    assay: Assay, emulation: Emulation, others: Mask, factor: float, level: float, cell: int
+) -> list[Estimate]:
     """Share of patients who have the event before the result is there."""
     outcome = emulation.outcome
-    if assay.turnaround is None or outcome.time is None or outcome.entry is not None:
+    if assay.turnaround is None or outcome.time is None:
         return []
-    rows = emulation.rows & others
-    curve = kaplan_meier(outcome.time[rows], outcome.any_event[rows], level=level)
-    at = curve.at([assay.turnaround * factor])
     name = f"impact.assay.{assay.criterion}.event_before_result"
     label = f"With an event before the result, {assay.name or assay.criterion}"
-    limits = {"lower": 1 - float(at.upper[0]), "upper": 1 - float(at.lower[0])}
-    rest = {"unit": "probability", "method": "Kaplan-Meier estimate at the turnaround time", "level": level}
-    return [Estimate(name=name, label=label, value=1 - float(at.survival[0]), **limits, n=int(rows.sum()), **rest)]
+    rows = emulation.rows & others
+    rest = {
+        "unit": "probability",
+        "method": "Kaplan-Meier estimate at the turnaround time",
+        "level": level,
+        "population": "patients who meet all other criteria",
+        "n": coarse(int(rows.sum()), cell),
+    }
+    if outcome.entry is not None:
+        reason = "patients enter after time zero: who had the event before the result never came into the data"
+        return [Estimate.not_estimable(name, label, reason, **rest)]
+    time, event, at = outcome.time[rows], outcome.any_event[rows], assay.turnaround * factor
+    curve = kaplan_meier(time, event, level=level)
+    if not rows.any() or beyond_follow_up(at, float(time.max()), float(curve.survival[-1])):
+        return [Estimate.not_estimable(name, label, "follow-up ends before the result would be there", **rest)]
+    if is_small(int(((time <= at) & (event == 1)).sum()), cell):
+        return [
+            Estimate(
+                name=name, label=label, value=np.nan, status="suppressed", reason=f"fewer than {cell} events", **rest
+            )
+        ]
+    found = curve.at([at])
+    limits = {"lower": 1 - float(found.upper[0]), "upper": 1 - float(found.lower[0])}
+    return [Estimate(name=name, label=label, value=1 - float(found.survival[0]), **limits, **rest)]
 
 
-def _table(rows: list[tuple[Cell, ...]]) -> Table:
+def _table(rows: list[tuple[Cell, ...]], cell: int) -> Table:
+    rounded = f" Shares are made of counts rounded to multiples of {cell}." if cell > 1 else ""
     return Table(
         name="impact.assays",
         title="What the assays make of the criteria",
@@ -213,6 +277,7 @@ def _table(rows: list[tuple[Cell, ...]]) -> Table:
             Column(key="ratio", label="Ratio if the assay decides", kind="effect"),
         ),
         rows=tuple(rows),
-        note="Among patients who meet all other criteria; the criterion as measured in the data counts as the truth.",
+        note="Among patients who meet all other criteria and in whom this one is known; as measured it counts as the "
+        f"truth.{rounded}",
         protection="none",
     )

@@ -96,16 +96,18 @@ def impact_study(
             shapley_table(rows["shapley"], compared[0].ranking, plan.impact),
         ]
         tables += [balance_table(rows["balance"])] if rows["balance"] else []
-    made, table = assay_results(
+    assays = assay_results(
         plan.assays,
         judged,
         compared[0].emulation if compared else None,
         n=everyone.n,
         level=everyone.protocol.analysis.level,
         turnaround=_shown_units(everyone),
+        cell=cell,
     )
-    estimates += made
-    tables += [] if table is None else [table]
+    estimates += assays.estimates
+    findings += assays.findings
+    tables += [] if assays.table is None else [assays.table]
     facts = _facts(everyone, compared, not_asked, [entry.column for entry in shown.variables])
     result = StageResult(
         stage="impact",
