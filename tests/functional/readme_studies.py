@@ -51,6 +51,11 @@ def in_arm(arm: str, patients: int, events: int) -> tuple[Figure, ...]:
     return ((f"primary.km.median.{arm}:n", patients, 0), (f"primary.km.median.{arm}:events", events, 0))
 
 
+def in_files(rows: int) -> Figure:
+    """Rows of the first file, before anything is left out."""
+    return ("cohort.attrition/before/kind=source", rows, 0)
+
+
 def altered(gene: str, patients: int) -> Figure:
     return (f"cohort.features/altered/feature={gene}", patients, 0)
 
@@ -132,6 +137,7 @@ STUDIES: tuple[Study, ...] = (
         1084,
         None,
         (
+            in_files(1121),
             ("primary.risk.arm0", 0.471, 0.0006),
             ("primary.risk.arm1", 0.383, 0.0006),
             ("primary.risk.arm2", 0.451, 0.0006),
@@ -250,7 +256,14 @@ STUDIES: tuple[Study, ...] = (
             ("primary.km.median.arm1:events", 61, 0),
         ),
     ),
-    Study("study-es-0", ("cbioportal_study_es_0",), (MODEL_BUDGET,), 808, 87),
+    Study(
+        "study-es-0",
+        ("cbioportal_study_es_0",),
+        (MODEL_BUDGET,),
+        808,
+        87,
+        (in_files(841), ("cohort.sources/rows/source=cbioportal_study_es_0_samples_1", 845, 0)),
+    ),
     Study(
         "laml",
         ("tcga_laml_maf",),
@@ -296,6 +309,7 @@ STUDIES: tuple[Study, ...] = (
         5528,
         None,
         (
+            in_files(5700),
             factor("VKORC1 -1639 consensus", "G/G", 40, 0.51, "median"),
             factor("VKORC1 -1639 consensus", "A/G", 28, 0.51, "median"),
             factor("VKORC1 -1639 consensus", "A/A", 19, 0.51, "median"),
@@ -387,6 +401,7 @@ STUDIES: tuple[Study, ...] = (
         2881,
         825,
         (
+            in_files(3722),
             by_cohort("Chowell_test", 0.754),
             by_cohort("MSK1", 0.699),
             by_cohort("Ravi_NSCLC", 0.725),
@@ -406,6 +421,7 @@ STUDIES: tuple[Study, ...] = (
         1981,
         1144,
         (
+            in_files(2509),
             factor("Pam50 + Claudin-low subtype", "Her2", 1.65),
             factor("Pam50 + Claudin-low subtype", "LumB", 1.53),
             factor("Pam50 + Claudin-low subtype", "Basal", 1.33),
@@ -504,7 +520,7 @@ STUDIES: tuple[Study, ...] = (
         ),
         156,  # of 578
         None,
-        (("primary.cox.hazard_ratio.arm1_vs_arm0", 0.64, 0.06),),
+        (in_files(578), ("primary.cox.hazard_ratio.arm1_vs_arm0", 0.64, 0.06)),
     ),
     Study(
         "pbc",

@@ -118,6 +118,7 @@ def test_marks_of_hidden_counts_have_one_form() -> None:
 @pytest.mark.parametrize(("value", "places"), [(1.04, 3), (1.0502, 2), (1.0007, 5), (0.98, 3), (1.0, 2), (0.7, 2)])
 def test_ratios_close_to_one_keep_what_tells_them_from_one(value: float, places: int) -> None:
     assert fmt.ratio_places(value) == places
+    assert fmt.ratio_places(value, 0.6) <= 2 or value < 0.1  # a wide interval needs no more
 
 
 @given(st.floats(min_value=-1e12, max_value=1e12))

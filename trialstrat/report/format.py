@@ -39,10 +39,14 @@ def count(value: float | None) -> str:
     return DASH if _missing(value) else _signed(f"{round(value):,}")  # type: ignore[arg-type]
 
 
-def ratio_places(value: float) -> int:
-    """Decimals of a ratio: two, more where it is so close to 1 that two would not tell it from 1."""
+#: An interval narrower than this is that of a small step: two decimals would not show it.
+SMALL_STEP = 0.1
+
+
+def ratio_places(value: float, width: float = 0.0) -> int:
+    """Decimals of a ratio with an interval of this width: two, more where both say nothing with two (close to 1)."""
     away = abs(value - 1)
-    if 0 < away < 0.05:
+    if 0 < away < 0.05 and width < SMALL_STEP:
         return min(6, 1 - math.floor(math.log10(away)))
     return 2 if value >= 0.1 else _places(value)
 

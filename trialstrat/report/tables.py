@@ -69,9 +69,15 @@ def ranged(row: Mapping[str, Raw], keys: tuple[str, str, str], how: Formatter, r
 
 def ratio(row: Mapping[str, Raw], reason: str, notes: Footnotes) -> Cell:
     """A hazard ratio with its interval; one close to 1 (per small unit of a covariate) gets the decimals it needs."""
-    point = number_of(row["hazard_ratio"])
-    places = 2 if point is None else fmt.ratio_places(point)
-    return ranged(row, ("hazard_ratio", "lower", "upper"), lambda v: fmt.fixed(v, places), reason, notes)
+    return ratio_of(row, ("hazard_ratio", "lower", "upper"), reason, notes)
+
+
+def ratio_of(row: Mapping[str, Raw], keys: tuple[str, str, str], reason: str, notes: Footnotes) -> Cell:
+    """The same by the columns of value and limits."""
+    point, low, high = (number_of(row[key]) for key in keys)
+    width = 0.0 if low is None or high is None else high - low
+    places = 2 if point is None else fmt.ratio_places(point, width)
+    return ranged(row, keys, lambda v: fmt.fixed(v, places), reason, notes)
 
 
 def estimate(found: Estimate | None, how: Formatter, notes: Footnotes) -> Cell:

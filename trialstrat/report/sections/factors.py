@@ -78,5 +78,6 @@ def _ranged(row: dict[str, Raw], keys: tuple[str, str, str], *, ratio: bool) -> 
     point = tables.number_of(row[keys[0]])
     if point is None or not math.isfinite(point):
         return tables.value(None, fmt.effect)
-    places = fmt.ratio_places(point) if ratio else 1
-    return tables.ranged(row, keys, lambda value: fmt.fixed(value, places), "", tables.Footnotes())
+    if ratio:
+        return tables.ratio_of(row, keys, "", tables.Footnotes())
+    return tables.ranged(row, keys, lambda value: fmt.fixed(value, 1), "", tables.Footnotes())
