@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from trialstrat.cohort.molecular import Molecular as Held
 from trialstrat.cohort.molecular import PatientMatrix, PatientVariants
@@ -108,17 +109,24 @@ def mutation_rows(
             findings.append(finding("W-GENE-UNSEEN", source=held.file, column=asked[gene][0][0], detail=gene))
         found = classes[held.variant_class[rows]]
         parts += [
-            {"id": patients, "class": None, "protein": None, "found": np.where(looked, no, None), "gene": gene},
+            {"id": patients, "class": None, "protein": None, "found": _text(no, looked), "gene": gene},
             {
                 "id": patients[held.patient[rows]],
                 "class": found,
-                "protein": np.where(held.protein[rows] == "", None, held.protein[rows]),
+                "protein": _text(held.protein[rows], held.protein[rows] != ""),
                 "found": np.where(np.isin(found.astype(str), NON_SILENT), yes, silent),
                 "gene": gene,
             },
         ]
     columns = {"id": declared.id, "gene": layout.gene, "class": layout.variant_class, "found": layout.found}
     return _stacked(parts, {**columns, "protein": layout.protein_change}), tuple(dict.fromkeys(findings))
+
+
+def _text(values: Any, known: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """The values (n,), None where they are not known."""
+    out = np.full(len(known), None, dtype=object)
+    out[known] = values if isinstance(values, str) else values[known]
+    return out
 
 
 def value_rows(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trialstrat.protocol.source_model import IdRule
+from trialstrat.protocol.language.schema import IdRule
 
 _TCGA = re.compile(r"([A-Za-z]+-[A-Za-z0-9]{2}-[A-Za-z0-9]{4})(?:-(\d{2}))?(?:[A-Za-z]?)(?:-.*)?")
 

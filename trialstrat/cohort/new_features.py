@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from trialstrat.cohort.columns import column
 from trialstrat.cohort.derive import derive
 from trialstrat.cohort.integrate import join
 from trialstrat.cohort.needed import columns_needed
@@ -68,5 +69,5 @@ def derived_columns(
     joined, _, _, found = join(reader.prepared, _MINIMUM_CELL)
     made, derivation = derive(plan, joined, molecular)
     raise_for((*found, *derivation.findings))
-    names = [feature.name for feature in features]
-    return made.frame[names].set_axis(pd.Index([str(entry) for entry in made.ids]), axis=0)
+    columns = {feature.name: column(made.frame, feature.name) for feature in features}
+    return pd.DataFrame(columns).set_axis(pd.Index([str(entry) for entry in made.ids]), axis=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -172,10 +172,11 @@ def _of_records(
 ) -> tuple[Floats, Floats]:
     """Of each patient the row that decides: the nearest where one that meets is enough, else the furthest."""
     negated = isinstance(node, Negation)
-    inner: Records = node.negated if isinstance(node, Negation) else node
+    inner = cast("Records", node.negated if isinstance(node, Negation) else node)
     frame, owner = taken_rows(inner, tables)
     turned = opposite(asked) if negated else asked
-    ways = [_distance(part, frame, declared) for part in (turned.any if isinstance(turned, AnyOf) else (turned,))]
+    ends = cast("tuple[Condition, ...]", turned.any if isinstance(turned, AnyOf) else (turned,))
+    ways = [_distance(end, frame, declared) for end in ends]
     nearest = np.stack([share for share, _ in ways]).argmin(axis=0)
     at = np.arange(len(frame))
     share, amount = (np.stack([way[which] for way in ways])[nearest, at] for which in (0, 1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from trialstrat.cohort.columns import column, numbers
 from trialstrat.cohort.language.tables import Tables
 from trialstrat.criteria.emulation import Judged
 from trialstrat.errors import InvalidInputError
-from trialstrat.protocol.language.model import Alteration, Condition, Linked, Records
+from trialstrat.protocol.language.model import Alteration, Condition, Keep, Linked, Records
 from trialstrat.protocol.language.schema import PATIENTS, ColumnSchema
 from trialstrat.protocol.ucum import convert
 
@@ -79,7 +79,8 @@ def thresholds(node: Any, path: Path = (), table: str = PATIENTS) -> Iterator[Th
         return
     if isinstance(node, Linked):
         at = len(node.linked) - 1
-        yield from thresholds(node.linked[at].keep, (*path, "linked", at, "keep"), "")
+        question = cast("Keep", node.linked[at])  # the model holds the last step to be one
+        yield from thresholds(question.keep, (*path, "linked", at, "keep"), "")
     if isinstance(node, Records):
         table = node.records
     for name in _INSIDE:

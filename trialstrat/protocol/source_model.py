@@ -7,11 +7,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from trialstrat.protocol.base import Declared, Name, Value
-from trialstrat.protocol.language.schema import ColumnSchema
+from trialstrat.protocol.language.schema import ColumnSchema, IdRule
 
 #: One row per patient; per sample; several per patient; per marker; genes by samples; per variant.
 Layout = Literal["patients", "samples", "records", "markers", "matrix", "variants"]
-IdRule = Literal["trim", "upper", "lower", "dots_to_dashes", "tcga_patient", "tcga_sample"]
 Choice = Literal["refuse", "first", "earliest", "latest", "highest", "lowest", "prefer", "mean", "any"]
 
 

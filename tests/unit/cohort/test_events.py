@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.unit.cohort.readers.test_vcf import ANN, row, vcf
 from trialstrat.cohort.language.evaluate import state_of
 from trialstrat.cohort.language.tables import Tables
 from trialstrat.cohort.new_events import read_events
@@ -20,8 +21,8 @@ HEAD = "Hugo_Symbol\tVariant_Classification\tTumor_Sample_Barcode\tHGVSp_Short\t
 PATIENTS = ["TCGA-AA-0001", "TCGA-AA-0002", "TCGA-AA-0003"]
 
 
-def states(tmp_path: Path, text: str, body: str, **more: object) -> list[int]:
-    (tmp_path / "new.maf").write_text(HEAD + body)
+def states(tmp_path: Path, text: str, body: str, name: str = "new.maf", **more: object) -> list[int]:
+    (tmp_path / name).write_text(body if name.endswith("vcf") else HEAD + body)
     columns = dict.fromkeys(("gene", "variant_class", "protein_change", "found"), TEXT)
     declared = TableSchema.model_validate({"columns": columns, "id": "patient", "holds": "variants", **more})
     schema = Schema(
@@ -29,7 +30,7 @@ def states(tmp_path: Path, text: str, body: str, **more: object) -> list[int]:
         molecular=Molecular(mutations="variants", found="found"),
     )
     criterion = Criterion(id="C1", kind="inclusion", when=parse(text))
-    frame = read_events(tmp_path / "new.maf", "variants", [criterion], schema, PATIENTS)
+    frame = read_events(tmp_path / name, "variants", [criterion], schema, PATIENTS)
     assert frame["patient"].isin(PATIENTS).all()
     patients = pd.DataFrame(index=pd.Index(PATIENTS))
     return state_of(criterion, Tables(patients=patients, long={"variants": frame}, schema=schema)).tolist()
@@ -75,3 +76,14 @@ def test_samples_by_another_name_and_two_of_a_patient_are_refused(tmp_path: Path
 def test_a_symbol_that_may_be_several_genes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="E-GENE-AMBIGUOUS"):
         states(tmp_path, "mutation of MLL2", BODY, **BARCODES)
+
+
+def test_every_sample_of_a_vcf_was_looked_at_everywhere(tmp_path: Path) -> None:
+    info = "ANN=G|missense_variant|MODERATE|KRAS|ENSG1|transcript|NM_1|protein_coding|2/6|c.35G>A|p.Gly12Asp"
+    body = vcf(row(info=info), meta=(ANN,), samples=("TCGA-AA-0001", "TCGA-AA-0002"))
+    for text, expected in (
+        ("mutation of KRAS", [1, 0, -1]),
+        ('mutation of KRAS change "G12D"', [1, 0, -1]),
+        ("mutation of TP53", [0, 0, -1]),
+    ):
+        assert states(tmp_path, text, body, "new.vcf") == expected

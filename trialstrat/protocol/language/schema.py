@@ -7,6 +7,8 @@ from typing import Literal
 from trialstrat.protocol.base import Declared
 
 Kind = Literal["number", "text", "date"]
+#: What is done to ids before they are compared.
+IdRule = Literal["trim", "upper", "lower", "dots_to_dashes", "tcga_patient", "tcga_sample"]
 
 #: The table of one row per patient.
 PATIENTS = "patients"
@@ -38,7 +40,7 @@ class TableSchema(Declared):
     time: str = ""
     holds: Literal["rows", "variants", "matrix"] = "rows"
     assayed: Literal["listed", "patients"] = "listed"
-    id_rules: tuple[str, ...] = ()
+    id_rules: tuple[IdRule, ...] = ()
 
 
 class Molecular(Declared):
