@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.unit.criteria.test_impact import OBSERVED, cohort_of, protocol
+from tests.unit.criteria.test_impact import OBSERVED, cohort_of, other_outcome, protocol
 from tests.unit.criteria.test_search import studied
 from trialstrat.criteria.impact import impact_study
 from trialstrat.criteria.search_study import search_study
@@ -53,7 +53,9 @@ def test_contributions_are_drawn_sorted_with_a_line_at_zero(results):
     assert figure.title == "1 of 3 criteria contribute beyond sampling error"
     names = [word.split(":")[0] for word in figure.description.split("; ")]
     assert names[0] == "M"
-    assert "held out" in section.lead
+    assert section.lead.startswith(f"{figure.title}; by sign M")
+    assert "held out the hazard ratio under criteria so chosen is" in section.lead
+    assert "improves the effect" in str(figure.panels[0].chart)
     tables = {block.key for block in section.blocks if isinstance(block, TableView)}
     assert {"impact-price", "impact-scenarios", "impact-balance"} <= tables
 
@@ -87,3 +89,32 @@ def test_what_was_not_done_is_said(results):
     assert told is not None
     assert "not ranked" in told.lead
     assert "It disagrees." in str(told.blocks)
+
+
+def test_direction_and_names_are_those_of_the_endpoint():
+    """A response that is favourable: to the right the effect is better, and odds ratios are called so."""
+    made, judged = other_outcome("binary")
+    impact = impact_study(made, judged, horizon=None, rng=np.random.default_rng(1))
+    assert impact is not None
+    told = {**STUDY, "endpoint": {"label": "Response", "kind": "binary"}}
+    record = RunRecord(study=told, stages={"impact": impact.result})
+    section = impact_section.build(Context(record))
+    assert section is not None
+    figure = next(block for block in section.blocks if isinstance(block, Figure))
+    chart = str(figure.panels[0].chart)
+    assert "← worsens the effect" in chart
+    assert "Contribution to the log odds ratio" in chart
+    assert "the odds ratio under criteria so chosen is" in section.lead
+    assert "Above 0 in the figure" in str(section.blocks[0])
+    assert "hazard" not in chart
+
+
+def test_the_search_names_the_effect_of_the_endpoint(results):
+    told = {**STUDY, "endpoint": {"label": "Response", "kind": "binary"}}
+    found = results[1]
+    renamed = tuple(replace(entry, name=entry.name.replace("hazard_ratio", "odds_ratio")) for entry in found.estimates)
+    section = search_section.build(Context(RunRecord(study=told, stages={"search": replace(found, estimates=renamed)})))
+    assert section is not None
+    assert "with an odds ratio of" in section.lead
+    figure = next(block for block in section.blocks if isinstance(block, Figure))
+    assert "Odds ratio (log scale)" in str(figure.panels[0].chart)

@@ -90,10 +90,6 @@ class Emulation:
         """The effect in every coalition of ``players`` (``masks`` in their numbering)."""
         return evaluate_subsets(self.data, self.bits, masks, count=count, jobs=jobs)
 
-    def mask_of(self, criteria: Sequence[int]) -> int:
-        """The coalition of some criteria, given by their positions."""
-        return sum(1 << at for at, player in enumerate(self.players) if player in set(criteria))
-
     def effect(self, inside: Mask) -> Effect:
         """The weighted effect among the patients ``inside`` (n), with limits; weights are fitted among them."""
         rows = self.rows & inside
@@ -107,8 +103,7 @@ class Emulation:
     def without_model(self, rows: Mask, reason: str) -> Effect:
         """An effect that says why there is none."""
         counts = counts_by_arm(self.comparison.treated[rows], self.outcome.of_interest[rows])
-        names = ("hazard ratio", "RMST difference", "survival difference")
-        return no_effect(names, (True, False, False), counts, self.options.level, reason)
+        return no_effect(self.outcome.kind, counts, self.options.level, reason)
 
     def weights(self, rows: Mask) -> tuple[Floats | None, str]:
         """Weights (n) fitted among ``rows``; None without weighting, and the reason where there is no model."""

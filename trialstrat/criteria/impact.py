@@ -26,7 +26,7 @@ from trialstrat.criteria.impact_tables import (
     shapley_table,
 )
 from trialstrat.criteria.pool import passing, pool_table, representation_table, represented, sequence_table
-from trialstrat.criteria.ranking import MEASURES, Ranking, deciding, rank
+from trialstrat.criteria.ranking import MEASURES, Ranking, deciding, improvement, rank
 from trialstrat.protocol.units import unit_factor
 from trialstrat.results import Cell, Estimate, Finding, StageResult
 from trialstrat.subgroups.comparison import clustered, comparisons, question_not_asked
@@ -93,7 +93,13 @@ def impact_study(
         tables += [
             scenarios_table(rows["scenarios"], _weighting_note(everyone)),
             effects_table(rows["effects"], said_horizon(compared[0].emulation.outcome)),
-            shapley_table(rows["shapley"], compared[0].ranking, plan.impact),
+            shapley_table(
+                rows["shapley"],
+                compared[0].emulation,
+                compared[0].ranking,
+                plan.impact,
+                everyone.protocol.endpoint.favourable,
+            ),
         ]
         tables += [balance_table(rows["balance"])] if rows["balance"] else []
     assays = assay_results(
@@ -249,11 +255,13 @@ def _facts(everyone: Cohort, compared: Sequence[Compared], not_asked: str, shown
     if compared:
         one = compared[0]
         measure = deciding(one.emulation, everyone.protocol.criteria.impact)
+        better = improvement(one.emulation, measure, everyone.protocol.endpoint.favourable)
         agrees = "" if one.benchmark is None else "yes" if one.benchmark.agrees else "no"
         facts |= {
             "pair": one.pair,
             "comparison": one.emulation.comparison.label,
             "measure": measure,
+            "better": "higher" if better > 0 else "lower",
             "keep": ", ".join(one.criteria[at] for at in one.ranking.keep),
             "reason": one.ranking.reason,
             "benchmark_agrees": agrees,

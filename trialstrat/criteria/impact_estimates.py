@@ -37,12 +37,11 @@ class Compared:
         return self.emulation.comparison.pair
 
 
-CROSS_FITTED = "median of repeated cross-fitting"
 SETS = {
     "none": "no criterion applied",
     "all": "all criteria applied",
-    "kept": "only criteria that improve the effect, judged on the patients that chose them",
-    "cross_fitted": "only criteria that improve the effect, chosen and judged on different patients",
+    "kept": "only criteria kept by the sign of their contribution, judged on the patients that chose them",
+    "cross_fitted": "only criteria kept by the sign of their contribution, chosen and judged on different patients",
 }
 
 
@@ -111,10 +110,9 @@ def _crossed(one: Compared, shared: Mapping[str, Any]) -> list[Estimate]:
         ident = f"impact.cross_fitted.{stem}.{one.pair}"
         text = f"Emulated {label}, {one.emulation.comparison.label}, {SETS['cross_fitted']}"
         found = one.ranking.crossed.get(side)
-        unit = "hazard ratio" if side == "relative" else one.emulation.options.unit
         rest = {
             **shared,
-            "unit": unit,
+            "unit": "" if found is None else found.unit,
             "population": SETS["cross_fitted"],
             "method": "median of repeated cross-fitting",
         }
@@ -141,7 +139,7 @@ def _benchmark(one: Compared, shared: Mapping[str, Any]) -> list[Estimate]:
     return [Estimate(name=name, label=label, value=found.difference, lower=found.lower, upper=found.upper, **rest)]
 
 
-_SCALES = {"log_hazard_ratio": "log ratio", "hazard_ratio": "ratio", "absolute": ""}
+_SCALES = {"log_hazard_ratio": "log ratio", "hazard_ratio": "ratio"}
 
 
 def _shapley(one: Compared, measure: str, shared: Mapping[str, Any]) -> list[Estimate]:
@@ -150,7 +148,8 @@ def _shapley(one: Compared, measure: str, shared: Mapping[str, Any]) -> list[Est
         return []
     if measure == "absolute" and one.emulation.outcome.kind == "competing":
         return []
-    unit = one.emulation.options.unit if measure == "absolute" else _SCALES[measure]
+    absolute = "probability" if one.emulation.outcome.kind == "binary" else one.emulation.options.unit
+    unit = absolute if measure == "absolute" else _SCALES[measure]
     how = "exact" if not one.ranking.orders else f"sampled over {one.ranking.orders} orders"
     out = []
     for at, criterion in enumerate(one.criteria):

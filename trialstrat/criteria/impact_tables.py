@@ -10,7 +10,7 @@ from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.describe import coded_values
 from trialstrat.criteria.emulation import Emulation
 from trialstrat.criteria.pool import beside
-from trialstrat.criteria.ranking import Judgement, Ranking, Values
+from trialstrat.criteria.ranking import Judgement, Ranking, Values, improvement
 from trialstrat.protocol.criteria_model import ImpactPlan
 from trialstrat.results import Cell, Column, Table
 from trialstrat.stats.balance import smd
@@ -20,7 +20,11 @@ Rows = list[tuple[Cell, ...]]
 
 _PAIR = Column(key="comparison", label="Comparison")
 _CRITERION = Column(key="criterion", label="Criterion")
-_SETS = {"none": "No criterion", "all": "All criteria", "kept": "Criteria that improve the effect, in sample"}
+_SETS = {
+    "none": "No criterion",
+    "all": "All criteria",
+    "kept": "Criteria kept by the sign of their contribution, in sample",
+}
 
 
 def _shown(value: float) -> float | None:
@@ -99,9 +103,16 @@ def shapley_rows(ranking: Ranking, criteria: Sequence[str], pair: str, withheld:
     ]
 
 
-def shapley_table(rows: Rows, ranking: Ranking, plan: ImpactPlan) -> Table:
-    """``impact.shapley``."""
+def shapley_table(rows: Rows, emulation: Emulation, ranking: Ranking, plan: ImpactPlan, favourable: str) -> Table:
+    """``impact.shapley``; ``favourable`` says which values of a binary or continuous outcome are good."""
     how = "Every combination of criteria was fitted" if not ranking.orders else f"{ranking.orders} orders were drawn"
+    limits = "No limits: no bootstrap was declared."
+    if plan.bootstrap:
+        refitted = "" if emulation.weighting == "none" else ", propensity model refitted in each"
+        limits = f"Limits: {plan.bootstrap} bootstrap samples{refitted}."
+    ratio = emulation.outcome.kind != "continuous"
+    better = improvement(emulation, "log_hazard_ratio" if ratio else "absolute", favourable)
+    direction = f"A {'positive' if better > 0 else 'negative'} value{' on a ratio scale' if ratio else ''}"
     return Table(
         name="impact.shapley",
         title="Contribution of each criterion to the effect, whatever the order (Shapley value)",
@@ -117,8 +128,7 @@ def shapley_table(rows: Rows, ranking: Ranking, plan: ImpactPlan) -> Table:
             Column(key="kept_share", label="Kept in folds", kind="percent"),
         ),
         rows=tuple(rows),
-        note=f"{how}. Limits: {plan.bootstrap} bootstrap samples, propensity model refitted in each. A negative value "
-        "on a ratio scale means that applying the criterion improves the effect.",
+        note=f"{how}. {limits} {direction} means that applying the criterion improves the effect.",
         protection="none",
     )
 
@@ -138,7 +148,7 @@ def scenario_rows(effects: Mapping[str, Effect], crossed: Mapping[str, Judgement
     if crossed:
         sides = [crossed["relative"], crossed["absolute"]]
         cells = [_shown(value) for side in sides for value in (side.value, side.lower, side.upper)]
-        label = "Criteria that improve the effect, judged on held-out patients"
+        label = "Criteria kept by the sign of their contribution, judged on held-out patients"
         counts = (beside(sides[0].n, own.n, cell), beside(sides[0].events, own.events, cell))
         out.append(("cross_fitted", label, pair, *counts, *cells))
     return out

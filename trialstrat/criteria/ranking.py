@@ -52,13 +52,14 @@ class Values:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """The effect of a rule set on patients, in sample or held out: ``value`` on the natural scale of the measure."""
+    """The effect of a rule set on patients, in sample or held out: ``value`` on the natural scale, in ``unit``."""
 
     value: float
     lower: float
     upper: float
     n: int
     events: int
+    unit: str = ""
     reason: str = ""
 
 
@@ -68,8 +69,8 @@ class Ranking:
 
     ``shapley`` by measure (``log_hazard_ratio``, ``hazard_ratio``, ``absolute``, ``patients``, ``events``); ``alone``
     and ``without`` by measure: the effect with only this criterion, and with all but it; ``change`` by measure: what
-    dropping it does. ``keep`` are positions of criteria that improve the effect, ``kept_share`` (k,) how often folds
-    chose them. ``crossed`` holds the held-out effect of the chosen sets by measure.
+    dropping it does. ``keep`` are positions of criteria whose contribution has the sign of a better effect,
+    ``kept_share`` (k,) how often folds chose them. ``crossed`` holds the held-out effect of the chosen sets by measure.
     """
 
     shapley: Mapping[str, Values]
@@ -360,5 +361,5 @@ def combined(effects: Sequence[Effect], level: float) -> dict[str, Judgement]:
         error = float(np.sqrt(np.median(np.array([scale.std_error for scale in ok]) ** 2 + (points - middle) ** 2)))
         limits = [middle, middle - half * error, middle + half * error]
         shown = [float(np.exp(x)) for x in limits] if ratio else limits
-        out[name] = Judgement(value=shown[0], lower=shown[1], upper=shown[2], n=n, events=events)
+        out[name] = Judgement(value=shown[0], lower=shown[1], upper=shown[2], n=n, events=events, unit=ok[0].unit)
     return out

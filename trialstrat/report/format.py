@@ -161,6 +161,11 @@ def listing(items: list[str], word: str = "and") -> str:
     return f"{', '.join(items[:-1])} {word} {items[-1]}"
 
 
+def article(noun: str) -> str:
+    """``a hazard ratio``, ``an odds ratio``."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
 def sentence(text: str) -> str:
     """First letter upper case, exactly one full stop at the end."""
     text = text.strip()

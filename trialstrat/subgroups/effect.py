@@ -26,6 +26,7 @@ from trialstrat.stats.checks import check_groups, check_level, check_two_groups
 from trialstrat.stats.cox import cox
 from trialstrat.subgroups.incidence import incidence_effect
 from trialstrat.subgroups.scales import (
+    MEASURES,
     Effect,
     EffectOptions,
     ScaleEffect,
@@ -93,15 +94,14 @@ def effect(
     time, event = np.asarray(time, dtype=np.float64), np.asarray(event, dtype=np.int64)
     arm = check_two_groups(treated, len(time), name="treated")
     counts = counts_by_arm(arm, event)
-    names = ("hazard ratio", "RMST difference", "survival difference")
     if reason := gate(counts, options.minimum_events):
-        return no_effect(names, (True, False, False), counts, options.level, reason)
+        return no_effect("time_to_event", counts, options.level, reason)
     weight = None if weights is None else np.asarray(weights, dtype=np.float64)
     late = None if entry is None else np.asarray(entry, dtype=np.float64)
     own = None if cluster is None else check_groups(cluster, len(time), name="cluster").codes
     how: dict[str, Any] = {"weights": weight, "entry": late, "cluster": own}
     return Effect(
-        relative=_hazard_ratio(time, event, arm, options, strata=strata, measure=names[0], **how),
+        relative=_hazard_ratio(time, event, arm, options, strata=strata, measure=MEASURES["time_to_event"][0], **how),
         absolute=rmst_effect(time, event, arm, options, **how),
         milestone=milestone_effect(time, event, arm, options, **how),
         **counts,
@@ -132,14 +132,14 @@ def competing_effect(
     arm = check_two_groups(treated, len(time), name="treated")
     cause = (event == 1).astype(np.int64)
     counts = counts_by_arm(arm, cause)
-    names = ("cause-specific hazard ratio", "cumulative incidence difference", "cumulative incidence difference")
     if reason := gate(counts, options.minimum_events):
-        return no_effect(names, (True, False, False), counts, options.level, reason)
+        return no_effect("competing", counts, options.level, reason)
     weight = None if weights is None else np.asarray(weights, dtype=np.float64)
     late = None if entry is None else np.asarray(entry, dtype=np.float64)
     difference = incidence_effect(time, event, arm, options, weights=weight, entry=late)
+    how: dict[str, Any] = {"strata": strata, "weights": weight, "entry": late}
     return Effect(
-        relative=_hazard_ratio(time, cause, arm, options, strata=strata, weights=weight, entry=late, measure=names[0]),
+        relative=_hazard_ratio(time, cause, arm, options, measure=MEASURES["competing"][0], **how),
         absolute=difference,
         milestone=difference,
         **counts,

@@ -110,6 +110,19 @@ class EffectOptions:
     unit: str = ""
 
 
+#: What an effect holds by kind of endpoint: its measures on the relative and absolute scale and at the horizon.
+MEASURES: dict[str, tuple[str, str, str]] = {
+    "time_to_event": ("hazard ratio", "RMST difference", "survival difference"),
+    "competing": (
+        "cause-specific hazard ratio",
+        "cumulative incidence difference",
+        "cumulative incidence difference",
+    ),
+    "binary": ("odds ratio", "risk difference", "risk difference"),
+    "continuous": ("ratio", "mean difference", "mean difference"),
+}
+
+
 class ArmCounts(TypedDict):
     """Patients and events by arm, by the names of the fields of :class:`Effect`."""
 
@@ -143,16 +156,15 @@ def gate(counts: ArmCounts, minimum_events: int) -> str:
 
 
 def no_effect(
-    measures: tuple[str, str, str],
-    ratios: tuple[bool, bool, bool],
+    kind: str,
     counts: ArmCounts,
     level: float,
     reason: str,
 ) -> Effect:
-    """The effect that cannot be estimated on any scale, for one reason."""
+    """The effect of a ``kind`` of endpoint that cannot be estimated on any scale, for one reason."""
     contrasts = [
         ScaleEffect(measure=measure, ratio=ratio, level=level, status="not_estimable", reason=reason)
-        for measure, ratio in zip(measures, ratios, strict=True)
+        for measure, ratio in zip(MEASURES[kind], (True, False, False), strict=True)
     ]
     return Effect(
         relative=contrasts[0],

@@ -10,6 +10,7 @@ from trialstrat.errors import InvalidInputError
 from trialstrat.results import NAN
 from trialstrat.stats.checks import check_events, check_level, check_strata, check_two_groups, check_values
 from trialstrat.subgroups.scales import (
+    MEASURES,
     Effect,
     EffectOptions,
     ScaleEffect,
@@ -51,9 +52,8 @@ def binary_effect(
     outcome = check_events(event, np.size(event))
     arm = check_two_groups(treated, len(outcome), name="treated")
     counts = counts_by_arm(arm, outcome)
-    measures = ("odds ratio", "risk difference", "risk difference")
     if reason := gate(counts, options.minimum_events):
-        return no_effect(measures, (True, False, False), counts, options.level, reason)
+        return no_effect("binary", counts, options.level, reason)
     if weights is not None:
         _only_one(strata)
         odds, risk = _weighted_binary(outcome, arm, check_values(weights, len(arm), name="weights"), options.level)
@@ -86,9 +86,9 @@ def continuous_effect(
     outcome = check_values(value, name="value")
     arm = check_two_groups(treated, len(outcome), name="treated")
     counts = counts_by_arm(arm, np.zeros(len(arm), dtype=np.int64))
-    measures = ("ratio", "mean difference", "mean difference")
+    measures = MEASURES["continuous"]
     if min(counts["n_control"], counts["n_treated"]) < 2:
-        return no_effect(measures, (True, False, False), counts, options.level, "an arm has fewer than 2 patients")
+        return no_effect("continuous", counts, options.level, "an arm has fewer than 2 patients")
     if weights is not None:
         _only_one(strata)
         mass = check_values(weights, len(arm), name="weights")
@@ -99,7 +99,7 @@ def continuous_effect(
     else:
         mean = _welch(outcome, arm, check_strata(strata, len(arm)), options.level, stratified=strata is not None)
     none = ScaleEffect(
-        measure="ratio",
+        measure=measures[0],
         ratio=True,
         level=options.level,
         status="not_estimable",

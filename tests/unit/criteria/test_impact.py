@@ -307,3 +307,62 @@ def test_more_criteria_than_a_mask_holds_are_refused_and_never_left_out():
     many = tuple(replace(judged[1], id=f"C{at}", admits=np.arange(made.n) != at) for at in range(61))
     with pytest.raises(InvalidInputError, match="61 criteria"):
         emulate(made, many, comparisons(made)[0], 12.0)
+
+
+def other_outcome(kind: str, **changes) -> tuple[Cohort, tuple[Judged, ...]]:
+    """The drug brings a response (or 3 units more) with the marker M only; Z is noise. More is better."""
+    endpoint: dict = {"name": "r", "label": "Response", "kind": kind, "value": "r", "favourable": "higher"}
+    endpoint |= {"positive": [1], "negative_values": [0]} if kind == "binary" else {}
+    estimand = {"population": "all", "treatment": "drug", "endpoint": "r"}
+    declared = protocol(endpoints=[endpoint], estimand=estimand, **changes)
+    made, judged = cohort_of(declared)
+    rng = np.random.default_rng(2)
+    better = judged[1].admits & (made.arm == "drug")
+    event = (rng.uniform(size=made.n) < np.where(better, 0.7, 0.3)).astype(np.int64)
+    value = rng.normal(np.where(better, 3.0, 0.0), 2.0)
+    outcome = Outcome(name="r", time=None, event=event) if kind == "binary" else None
+    outcome = outcome or Outcome(name="r", time=None, event=None, value=value)
+    return replace(made, outcomes={"r": outcome}), judged
+
+
+@pytest.mark.parametrize(
+    ("kind", "stem", "units", "side"),
+    [
+        ("binary", "odds_ratio", ("odds ratio", "probability"), "A positive value on a ratio scale means"),
+        ("continuous", "mean_difference", ("", ""), "A positive value means"),
+    ],
+)
+def test_units_and_direction_are_those_of_the_endpoint(kind, stem, units, side):
+    made, judged = other_outcome(kind)
+    impact = impact_study(made, judged, horizon=None, rng=np.random.default_rng(1))
+    assert impact is not None
+    result = impact.result
+    assert result.facts["better"] == "higher"
+    assert "M" in result.facts["keep"].split(", ")
+    note = result.table("impact.shapley").note
+    assert side in note
+    assert "propensity" not in note
+    assert "100 bootstrap samples" in note
+    crossed = result.estimate(f"impact.cross_fitted.{stem}.drug_vs_control")
+    every = result.estimate(f"impact.all.{stem}.drug_vs_control")
+    assert crossed.status == "ok"
+    assert crossed.unit == every.unit == units[0]
+    assert result.estimate("impact.shapley.absolute.drug_vs_control.M").unit == units[1]
+    if kind == "binary":
+        difference = result.estimate("impact.cross_fitted.risk_difference.drug_vs_control")
+        assert difference.unit == "probability"
+
+
+def test_an_effect_without_a_model_is_called_by_its_own_name():
+    made, judged = other_outcome("binary", **OBSERVED)
+    apart = replace(made, frame=made.frame.assign(age=np.where(made.arm == "drug", 70.0, 50.0)))
+    found = emulate(apart, judged, comparisons(apart)[0], None).effect(judged[1].admits)
+    assert found.status == "not_estimable"
+    assert [found.relative.measure, found.absolute.measure] == ["odds ratio", "risk difference"]
+
+
+def test_limits_are_not_spoken_of_where_there_are_none():
+    made, judged = cohort_of(protocol(criteria={"impact": {"bootstrap": 0, "repeats": 1}}), n=300)
+    impact = impact_study(made, judged, horizon=12.0, rng=np.random.default_rng(1))
+    assert impact is not None
+    assert "No limits: no bootstrap was declared. A negative value" in impact.result.table("impact.shapley").note

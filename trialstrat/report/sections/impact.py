@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from trialstrat.report import effect_names, tables
 from trialstrat.report import format as fmt
-from trialstrat.report import tables
 from trialstrat.report.context import Context
 from trialstrat.report.figures.consort import NARROW, WIDE, flow_drawing
 from trialstrat.report.figures.dots import Dot, Scale, dot_chart
@@ -12,17 +12,6 @@ from trialstrat.report.sections import flow, general
 from trialstrat.results import Cell, Table
 
 Record = dict[str, Cell]
-
-SCALES = {
-    "log_hazard_ratio": "log hazard ratio",
-    "hazard_ratio": "hazard ratio",
-    "absolute": "absolute effect",
-}
-READING = (
-    "A contribution (Shapley value) is what applying the criterion does to the effect, averaged over all orders.",
-    "Below 0 on a ratio scale, the effect looks better with the criterion than without it.",
-    "Criteria chosen and judged on the same patients look too good: the held-out row is the one to believe.",
-)
 
 
 def build(context: Context) -> Section | None:
@@ -33,7 +22,7 @@ def build(context: Context) -> Section | None:
     blocks: list[Block] = []
     asked = context.record.fact("impact", "question_not_asked")
     if not asked:
-        blocks.append(Notice(heading="How to read it", items=READING))
+        blocks.append(Notice(heading="How to read it", items=_reading(context)))
     blocks += _benchmark(context)
     attrition = context.record.table("impact.attrition")
     if attrition is not None:
@@ -52,6 +41,25 @@ def build(context: Context) -> Section | None:
             blocks.append(tables.view(table, key, drop=drop, caption=caption, folded=caption if folded else ""))
     blocks += general.findings(stage)
     return Section(key="impact", title="Impact of each criterion", lead=_lead(context), blocks=tuple(blocks))
+
+
+def _reading(context: Context) -> tuple[str, ...]:
+    side = "Above" if _better(context) == "higher" else "Below"
+    return (
+        "A contribution (Shapley value) is what applying the criterion does to the effect, averaged over all orders.",
+        f"{side} 0 in the figure, the effect looks better with the criterion than without it.",
+        "Criteria chosen and judged on the same patients look too good: the held-out row is the one to believe.",
+    )
+
+
+def _better(context: Context) -> str:
+    """Whether a higher or a lower value of the measure that decides is the better effect."""
+    absolute = _measure(context) == "absolute"
+    return context.record.fact("impact", "better") or ("higher" if absolute else "lower")
+
+
+def _measure(context: Context) -> str:
+    return context.record.fact("impact", "measure", "log_hazard_ratio")
 
 
 #: Tables shown as they are stored: name, caption, folded, columns left out.
@@ -87,15 +95,28 @@ def _lead(context: Context) -> str:
     reason = context.record.fact("impact", "reason")
     if reason:
         return fmt.sentence(f"{written}; their contributions to the effect cannot be estimated: {reason}")
-    kept = context.record.fact("impact", "keep")
-    crossed = context.ok(f"impact.cross_fitted.hazard_ratio.{pair}")
-    share = (
-        f"Of {total} criteria only {kept or 'none'} improve the effect" if kept else "No criterion improves the effect"
-    )
+    kept = context.record.fact("impact", "keep") or "none"
+    share = f"{_beyond_error(_contributions(context, pair))}; by sign {kept} would be kept"
+    crossed = effect_names.cross_fitted(context, pair)
     if crossed is None:
         return fmt.sentence(share)
     words = fmt.interval(crossed.value, crossed.lower, crossed.upper, fmt.effect)
-    return f"{share}; held out, the hazard ratio under criteria so chosen is {words}."
+    name = effect_names.effect_name(context)
+    return fmt.sentence(f"{share}, and held out the {name} under criteria so chosen is {words}")
+
+
+def _contributions(context: Context, pair: str) -> list[Record]:
+    """Rows of one comparison on the scale that decides."""
+    rows = _records(context, "impact.shapley")
+    return [row for row in rows if row["measure"] == _measure(context) and row["comparison"] == pair]
+
+
+def _beyond_error(rows: list[Record]) -> str:
+    """How many criteria contribute more than chance would explain."""
+    if all(row["lower"] is None for row in rows):
+        return f"the contributions of {len(rows)} criteria have no limits: chance may explain them all"
+    clear = [row for row in rows if _one_side(row)]
+    return f"{len(clear)} of {len(rows)} criteria contribute beyond sampling error"
 
 
 def _benchmark(context: Context) -> list[Block]:
@@ -133,16 +154,15 @@ def _flow(attrition: Table, context: Context) -> Figure:
 
 def _shapley(table: Table, context: Context) -> list[Block]:
     """One figure per comparison on the scale that decides."""
-    measure = context.record.fact("impact", "measure", "log_hazard_ratio")
     out: list[Block] = []
     for pair in dict.fromkeys(str(entry) for entry in table.column("comparison")):
-        rows = [row for row in table.records() if row["measure"] == measure and row["comparison"] == pair]
+        rows = _contributions(context, pair)
         if any(tables.number_of(row["value"]) for row in rows):  # all zero: no criterion removes anybody
-            out.append(_figure(rows, pair, measure, table))
+            out.append(_figure(rows, pair, table, context))
     return out
 
 
-def _figure(rows: list[Record], pair: str, measure: str, table: Table) -> Figure:
+def _figure(rows: list[Record], pair: str, table: Table, context: Context) -> Figure:
     """Dots with intervals, sorted, around the line of no contribution."""
     rows = sorted(rows, key=lambda row: tables.number_of(row["value"]) or 0.0)
     dots = [
@@ -158,17 +178,14 @@ def _figure(rows: list[Record], pair: str, measure: str, table: Table) -> Figure
     ]
     ends = [abs(v) for dot in dots for v in (dot.value, dot.lower, dot.upper) if v is not None]
     reach = 1.15 * max([*ends, 1e-6])
-    ratio = measure != "absolute"
-    sides = ("← improves the effect", "worsens it →") if ratio else ("← worsens the effect", "improves it →")
-    axis = Scale(
-        title=f"Contribution to the {SCALES[measure]}", domain=(-reach, reach), reference=0.0, favours=sides, count=5
-    )
+    lower = _better(context) == "lower"
+    sides = ("← improves the effect", "worsens it →") if lower else ("← worsens the effect", "improves it →")
+    title = f"Contribution to the {_scale(context)}"
+    axis = Scale(title=title, domain=(-reach, reach), reference=0.0, favours=sides, count=5)
     bare = [Dot(label=d.label, value=d.value, lower=d.lower, upper=d.upper, style=d.style) for d in dots]
-    clear = [row for row in rows if row["lower"] is not None and row["upper"] is not None and _one_side(row)]
-    told = f"{len(clear)} of {len(rows)} criteria contribute beyond sampling error"
     return Figure(
         key=f"shapley-{pair}",
-        title=told,
+        title=fmt.sentence(_beyond_error(rows)).rstrip("."),
         subtitle="Shapley value of each criterion with bootstrap limits; the line marks no contribution",
         description=fmt.sentence("; ".join(f"{dot.label}: {dot.written}" for dot in dots)),
         panels=(
@@ -186,6 +203,15 @@ def _figure(rows: list[Record], pair: str, measure: str, table: Table) -> Figure
             ),
         ),
     )
+
+
+def _scale(context: Context) -> str:
+    """The measure that decides, in words."""
+    measure = _measure(context)
+    if measure == "absolute":
+        return effect_names.absolute_name(context)
+    name = effect_names.effect_name(context)
+    return f"log {name}" if measure == "log_hazard_ratio" else name
 
 
 def _one_side(row: Record) -> bool:

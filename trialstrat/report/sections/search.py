@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from trialstrat.report import effect_names, tables
 from trialstrat.report import format as fmt
-from trialstrat.report import tables
 from trialstrat.report.context import Context
 from trialstrat.report.figures.frontier import Mark, frontier_chart
 from trialstrat.report.page import Block, Figure, Notice, Panel, Section, TableView
@@ -46,7 +46,7 @@ def build(context: Context) -> Section | None:
 def _lead(context: Context) -> str:
     pair = context.record.fact("search", "pair")
     tried, change = context.record.fact("search", "tried"), context.record.fact("search", "pick")
-    found = context.ok(f"search.pick.held_out.hazard_ratio.{pair}")
+    found = effect_names.held_out_pick(context, pair)
     share = context.ok("search.pick.held_out.pool")
     what = "the criteria as written" if change == "nothing" else f"this one: {change}"
     start = f"Of {tried} sets of criteria the declared utility picks {what}"
@@ -54,7 +54,8 @@ def _lead(context: Context) -> str:
         return fmt.sentence(start)
     words = fmt.interval(found.value, found.lower, found.upper, fmt.effect)
     kept = fmt.percent(share.value, 0)
-    return f"{start}; held out, sets picked so keep {kept} of patients at a hazard ratio of {words}."
+    name = effect_names.effect_name(context)
+    return f"{start}; held out, sets picked so keep {kept} of patients, with {fmt.article(name)} of {words}."
 
 
 def _ratio(table: Table) -> bool:
@@ -76,7 +77,7 @@ def _figure(front: Table, context: Context) -> Figure | None:
         frontier_chart(
             marks,
             pale,
-            y_title="Hazard ratio (log scale)" if ratio else "Difference",
+            y_title=f"{effect_names.effect_name(context).capitalize()}{' (log scale)' if ratio else ''}",
             domain=domain,
             reference=1.0 if ratio else 0.0,
             log=ratio,
