@@ -144,7 +144,7 @@ def test_check_finds_nothing_wrong(study: Path) -> None:
     code, output = invoke("check", study / "small.yaml")
     assert code == 0, output
     assert "small.yaml: 0 errors" in output
-    assert "W-CRIT" not in output
+    assert "-CRIT-" not in output
 
 
 def test_run_selects_whom_the_rules_make_eligible(run: Path) -> None:

@@ -14,14 +14,7 @@ def load(text: str) -> list[dict[str, Any]]:
     return [json.loads(entry.resource.model_dump_json()) for entry in bundle.entry]
 
 
-def study(text: str) -> str:
-    """The status of a research study."""
-    from fhir.resources.researchstudy import ResearchStudy
-
-    return str(ResearchStudy.model_validate_json(text).status)
-
-
 if __name__ == "__main__":
     from answering import answer
 
-    answer({"load": load, "study": study})
+    answer({"load": load})

@@ -59,7 +59,7 @@ def fhir(source: Exportable) -> Export:
         "id": identifier,
         "status": "draft",
         "title": source.title or source.study,
-        "recruitment": {"eligibility": {"reference": _address(group["id"])}},
+        "recruitment": {"eligibility": {"reference": _address(group["id"]), "type": "Group"}},
     }
     if not characteristics:
         del group["characteristic"]

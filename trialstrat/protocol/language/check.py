@@ -154,7 +154,8 @@ class _Checker:
                 text = str(error).removeprefix("criterion: ")
                 yield Fault(code="E-CRIT-COLUMN", message=text, remedy="Declare under molecular: where it is found")
             else:
-                yield from self.faults(asked, table, columns)
+                # what a matrix holds has no unit to declare
+                yield from (fault for fault in self.faults(asked, table, columns) if fault.code != "I-CRIT-UNIT")
         else:
             for part in parts(node):
                 yield from self.faults(part, table, columns)

@@ -238,6 +238,21 @@ def test_fhir_group_and_study() -> None:
     assert not found.losses
 
 
+@pytest.mark.skipif(
+    not (SHARED / "eligibility_definitions").exists(), reason="the published studies are not beside the project"
+)
+def test_fhir_study_has_the_keys_of_the_published_studies_of_the_next_release_too() -> None:
+    files = sorted((SHARED / "eligibility_definitions" / "fhir").glob("ResearchStudy-*.json"))
+    assert len(files) == 2
+    study = json.loads(made("fhir", *LINES).content)["entry"][0]["resource"]
+    for file in files:
+        published = json.loads(file.read_text(encoding="utf-8"))
+        assert study.keys() <= published.keys()
+        own, theirs = (body["recruitment"]["eligibility"] for body in (study, published))
+        assert own.keys() <= theirs.keys()
+        assert own["type"] == theirs["type"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
