@@ -146,6 +146,12 @@ def run(
     rules: Annotated[
         Path | None, typer.Option("--rules", help="Criteria to study beside the protocol's: a TrialPathfinder file.")
     ] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option("--against", help="A run given out before: small differences are warned about.")
+    ] = None,
+    release: Annotated[
+        bool, typer.Option("--release", help="Refuse (exit 6) where a difference from --against shows few patients.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -163,7 +169,11 @@ def run(
         strict=strict,
         replace=replace,
         rules=rules,
+        against=tuple(against or ()),
+        release=release,
     )
+    if release and not against:
+        raise UsageError("--release compares with runs given out before: name them with --against RUN.")
     with Terminal(quiet=quiet or as_json) as progress:
         outcome = do_run(protocol, options, progress)
     if as_json:

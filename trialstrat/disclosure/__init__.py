@@ -4,8 +4,8 @@ Counts of patients from 1 to ``minimum_cell - 1`` are replaced by ``"<k"``, and 
 until no hidden count can be computed from the published ones. Values derived from hidden counts are blanked, steps of
 survival curves are pooled until each stands for enough events, and estimates from too few patients or events are
 suppressed. Tables that are published together are protected together where they repeat a count by name (a level of a
-variable, patients without a value, by arm) or share a total that everybody knows; other sums across tables, and
-differences between two runs, are not looked at.
+variable, patients without a value, by arm) or share a total that everybody knows; other sums across tables are
+not looked at. Differences between two runs are found by `disclosure.differences`.
 
 References
 ----------

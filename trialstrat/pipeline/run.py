@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from trialstrat.pipeline.gates import require_clean
 from trialstrat.pipeline.manifest import manifest, now
 from trialstrat.pipeline.progress import Progress, Silent
 from trialstrat.pipeline.record import record_of, study_facts
+from trialstrat.pipeline.release import compared
 from trialstrat.pipeline.rule_file import apply_rules, read_rules, with_rules
 from trialstrat.pipeline.seeds import generator, task_seeds
 from trialstrat.pipeline.stages import side_by_side
@@ -41,7 +42,11 @@ from trialstrat.subgroups.risk_groups import risk_groups
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What the command line may change about a run; nothing here changes a number except ``seed``."""
+    """What the command line may change about a run; nothing here changes a number except ``seed``.
+
+    ``against`` are runs that were given out before; under ``release`` the run is refused when it and one of them
+    together show fewer patients than a cell may.
+    """
 
     out: Path | None = None
     data: Path | None = None
@@ -52,6 +57,8 @@ class RunOptions:
     strict: bool = False
     replace: bool = False
     rules: Path | None = None
+    against: tuple[Path, ...] = ()
+    release: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +123,12 @@ def run(path: Path, options: RunOptions, progress: Progress | None = None) -> Ru
         rules = () if file is None or cohort.everyone is None else apply_rules(loaded, file, cohort.everyone, root)
         stages, artefacts = _analyse(cohort, rules, seed=seed, options=options, progress=progress)
         stages = {"protocol": StageResult(stage="protocol", findings=lint(loaded)), **stages}
-        progress.stage("writing the report")
         study = study_facts(loaded, cohort, seed=seed, command=_command(loaded, options))
+        minimum = cohort.protocol.disclosure.minimum_cell
+        beside = compared(options.against, stages.values(), study, minimum, release=options.release)
+        stages["protocol"] = replace(stages["protocol"], findings=(*stages["protocol"].findings, *beside))
+        findings = (*findings, *beside)
+        progress.stage("writing the report")
         if file is not None:
             study["provenance"]["data_sha256"][f"rules: {file.name}"] = file.sha256
         html = render(build_report(record_of(study, stages)))
