@@ -239,6 +239,11 @@ RULES: dict[str, Rule] = {
         ("E-MARKERS-NONE", "no numeric marker in this block", "Correct source: or prefix: of the block"),
         # criteria
         ("W-CRIT-EMPTY", "no patient passes this criterion", "Correct the threshold, the level or the unit"),
+        (
+            "W-CRIT-UNKNOWN",
+            "no patient has the values that this criterion needs: its missing policy decides all",
+            "Check the column and its missing codes, or drop the criterion",
+        ),
         ("I-CRIT-ALWAYS", "this criterion removes nobody of these data", ""),
         ("E-CRIT-CLASS", "no variant of this class is in the file, nor is it a class of MAF", "Correct the class"),
         ("N-CRITERION-NONE", "no patient is left after this criterion", "Check its conditions and units"),

@@ -40,3 +40,7 @@ def plan_rules(protocol: Protocol) -> Iterator[Remark]:
     if plan.published is not None and plan.published.comparison not in (None, *arms):
         text = f"there is no treatment arm {plan.published.comparison}"
         yield Remark("P-CRITERIA-NAME", "error", "criteria.published", text, "Use the name of a treatment arm.")
+    if plan.published is not None and protocol.endpoint.kind in ("binary", "continuous"):
+        text = f"a published hazard ratio is no benchmark of {protocol.endpoint.name}, whose outcome is no time"
+        mend = "Remove it, or analyse the endpoint that was published."
+        yield Remark("P-CRITERIA-PUBLISHED", "error", "criteria.published", text, mend)

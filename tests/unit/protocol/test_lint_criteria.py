@@ -36,6 +36,15 @@ def test_weights_need_confounders_and_observational_arms_need_weights():
     assert codes(**OBSERVED) == []
 
 
+def test_a_published_hazard_ratio_is_a_benchmark_of_times_alone():
+    plan = {"published": {"hazard_ratio": 0.2, "lower": 0.1, "upper": 0.3}}
+    assert codes(criteria=plan) == []
+    binary = {"name": "r", "label": "R", "kind": "binary", "value": "r", "positive": [1], "negative_values": [0]}
+    estimand = {"population": "all", "treatment": "drug", "endpoint": "r"}
+    found = codes(criteria=plan, endpoints=[binary], estimand=estimand)
+    assert found == [("P-CRITERIA-PUBLISHED", "error", "criteria.published")]
+
+
 @pytest.mark.parametrize(
     ("model", "values"),
     [

@@ -4,7 +4,8 @@ Codes: ``E-CRIT-COLUMN`` (unknown table or column), ``E-CRIT-TYPE`` (a range of 
 ``E-CRIT-UNIT`` (a unit that cannot be converted), ``E-CRIT-OUTCOME`` (known only after time zero),
 ``E-CRIT-CONTRADICTION`` (no value can meet the conditions together), ``W-CRIT-UNIT`` (compared without a unit, although
 the column has one), ``W-CRIT-ALWAYS`` (every known value meets it), ``W-CRIT-TWICE`` (asked already), ``I-CRIT-UNIT``
-(compared without a unit, and none is declared). On data there are besides ``W-CRIT-EMPTY`` and ``W-CRIT-ALWAYS``.
+(compared without a unit, and none is declared). On data there are besides ``W-CRIT-EMPTY``, ``W-CRIT-UNKNOWN`` and
+``I-CRIT-ALWAYS``.
 """
 
 from __future__ import annotations

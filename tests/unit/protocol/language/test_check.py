@@ -131,20 +131,24 @@ def test_criteria_that_contradict_each_other(lines: tuple, kinds: str, bad: bool
 
 
 def test_criteria_that_nobody_or_everybody_passes_in_the_data() -> None:
-    patients = pd.DataFrame({"age": [70.0, 60.0, np.nan], "score": [1.0, 2.0, 3.0]})
+    patients = pd.DataFrame({"age": [70.0, 60.0, np.nan], "score": [1.0, 2.0, 3.0], "lvef": np.nan})
     tables = Tables(patients=patients, schema=SCHEMA)
     criteria = [
         Criterion(id="none", kind="inclusion", when=parse("age >= 100")),
         Criterion(id="some", kind="inclusion", when=parse("score >= 2")),
-        Criterion(id="all", kind="exclusion", when=parse("age < 18"), missing="met"),
+        Criterion(id="all", kind="exclusion", when=parse("age < 18"), missing="not met"),
+        Criterion(id="lost", kind="exclusion", when=parse("age < 18"), missing="met"),
+        Criterion(id="open", kind="inclusion", when=parse("age < 90")),
+        Criterion(id="unmeasured", kind="inclusion", when=parse("lvef >= 40"), missing="met"),
         Criterion(id="person", kind="inclusion", text="read by a person"),
     ]
     findings = findings_on(criteria, tables, "p.csv")
     assert [(finding.code, finding.severity) for finding in findings] == [
         ("W-CRIT-EMPTY", "warning"),
         ("I-CRIT-ALWAYS", "note"),
+        ("W-CRIT-UNKNOWN", "warning"),
     ]
-    assert "none" in findings[0].text()
+    assert [finding.text().split(": ")[2].split(".")[0] for finding in findings[:2]] == ["none", "all"]
 
 
 def test_a_number_without_any_unit_is_noted() -> None:
