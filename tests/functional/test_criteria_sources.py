@@ -27,7 +27,10 @@ sources:
     id: patient
     layout: records
     time: date
-    fields: {date: {kind: date}, name: {kind: text}, value: {kind: number, unit: g/dL, analyte: hemoglobin}}
+    missing: ["-9"]
+    rename: {ANALYTE: name}
+    units: {value: {to: g/dL, unit: g/L}}
+    fields: {date: {kind: date}, name: {kind: text}, value: {kind: number, analyte: hemoglobin}}
 time_zero: enrolled
 molecular: {mutations: mutations, copy_number: cna, expression: rna, tmb: burden, msi: msi}
 features:
@@ -109,9 +112,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copies = {name(at): 2 if at % 13 == 0 else 0 for at in range(N) if at % 11}
     matrix(folder / "cna.tsv", "ERBB2", copies)
     matrix(folder / "rna.tsv", "CD274", {name(at): "NA" if at % 37 == 0 else at % 10 / 2 for at in range(N)})
-    lab = [f"{name(at)},2020-03-{7 if at % 31 else 11:02d},HGB,{8.5 if at % 6 == 0 else 12}\n" for at in range(N)]
-    lab += [f"{name(at)},2020-01-02,HGB,5\n{name(at)},2020-03-09,NA,140\n" for at in range(0, N, 2)]
-    (folder / "lab.csv").write_text("patient,date,name,value\n" + "".join(lab), encoding="utf-8")
+    lab = [f"{name(at)},2020-03-{7 if at % 31 else 11:02d},HGB,{85 if at % 6 == 0 else 120}\n" for at in range(N)]
+    lab += [f"{name(at)},2020-01-02,HGB,50\n{name(at)},2020-03-09,NA,140\n" for at in range(0, N, 2)]
+    (folder / "lab.csv").write_text("patient,date,ANALYTE,value\n" + "".join(lab), encoding="utf-8")
     start, end = PROTOCOL.index("sources:"), PROTOCOL.index("arms:")
     text = PROTOCOL[:start] + SOURCES + PROTOCOL[end:]
     text = text.replace("[clinical_cox, penalised_cox, boosting]", "[clinical_cox]").replace(
@@ -168,7 +171,7 @@ def test_frozen_criteria_say_where_events_are_found(run: Path) -> None:
         "mutations": "variants", "cna": "matrix", "rna": "matrix", "lab": "rows"
     }  # fmt: skip
     assert [feature["name"] for feature in body["features"]] == ["burden"]
-    assert [source["name"] for source in body["sources"]] == ["mutations"]
+    assert [source["name"] for source in body["sources"]] == ["mutations", "cna", "rna", "lab"]
     assert CANARY not in (run / "criteria.yaml").read_text()
 
 
@@ -235,7 +238,7 @@ def test_events_as_rows_are_read_too_and_a_gene_without_a_row_stays_unknown(run:
     for gene, file in (("ERBB2", "cna.tsv"), ("CD274", "rna.tsv")):
         matrix(tmp_path / file, gene, dict.fromkeys("abcde", 1))
     (tmp_path / "lab.csv").write_text(
-        "patient,date,name,value\n" + "".join(f"{x},2020-03-10,HGB,12\n" for x in "abcde")
+        "patient,date,ANALYTE,value\n" + "".join(f"{x},2020-03-10,HGB,120\n" for x in "abcde")
     )
     files = {key: tmp_path / file for key, file in {**TABLES, "mutations": "events.csv"}.items()}
     found = {key: (row["I1"], row["E1"]) for key, row in decisions(tmp_path, run, files).items()}
@@ -261,5 +264,5 @@ def test_samples_that_are_nobody_are_refused(run: Path, study: Path, tmp_path: P
     given = [part for key, file in TABLES.items() for part in ("--table", f"{key}={study / file}")]
     code, output = invoke("screen", run / "criteria.yaml", tmp_path / "new.csv", *given)
     assert code == 3, output
-    assert "none of its samples is a patient to be screened" in output
+    assert "E-JOIN-NONE variants.maf" in output
     assert not list(tmp_path.glob("*screened*"))

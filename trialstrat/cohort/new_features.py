@@ -9,7 +9,8 @@ import pandas as pd
 
 from trialstrat.cohort.columns import column
 from trialstrat.cohort.derive import derive
-from trialstrat.cohort.integrate import join
+from trialstrat.cohort.integrate import Joined, join
+from trialstrat.cohort.molecular import Molecular
 from trialstrat.cohort.needed import columns_needed
 from trialstrat.cohort.prepare import prepare
 from trialstrat.cohort.readers.registry import read_file
@@ -34,17 +35,21 @@ def columns_of(path: Path) -> tuple[str, ...]:
     return tuple(str(name) for name in table.frame.columns)
 
 
-def derived_columns(
-    features: Sequence[Feature], sources: Sequence[Source], patients: Path, id_column: str, files: Mapping[str, Path]
-) -> pd.DataFrame:
-    """One column per feature, by patient.
+def read_beside(
+    sources: Sequence[Source],
+    features: Sequence[Feature],
+    patients: Path,
+    id_column: str,
+    files: Mapping[str, Path],
+) -> tuple[Protocol, Joined, Molecular]:
+    """New patients, and what stands beside them, read as the study declared it.
 
     Parameters
     ----------
-    features : sequence of Feature
-        None of them learned from other patients.
     sources : sequence of Source
-        What the features read, as the study declared it, sources of samples before those that name them.
+        As declared, sources of samples before those that name them.
+    features : sequence of Feature
+        Features to be derived; they say which columns of the patients are needed.
     patients : Path
         The table of new patients.
     id_column : str
@@ -52,13 +57,18 @@ def derived_columns(
     files : mapping of str to Path
         The file of every source.
 
+    Returns
+    -------
+    tuple
+        The declarations as a plan, the patients, and the molecular sources and records.
+
     Raises
     ------
     DataError
-        A file that cannot be read as declared, or a feature that cannot be derived.
+        A file that cannot be read as declared.
     """
     placed = tuple(source.model_copy(update={"file": files[source.name].name, "dataset": None}) for source in sources)
-    # only what features read is declared here: there is no outcome among new patients
+    # only what is read is declared here: there is no outcome among new patients
     plan = Protocol.model_construct(sources=placed, features=tuple(features), endpoints=())
     first = Source(name="patients", file=patients.name, id=id_column)
     ready = prepare(first, read_file(patients, first), columns_needed(plan), {})
@@ -67,7 +77,22 @@ def derived_columns(
     molecular = reader.read()
     raise_for((*ready.findings, *reader.findings))
     joined, _, _, found = join(reader.prepared, _MINIMUM_CELL)
+    raise_for(found)
+    return plan, joined, molecular
+
+
+def derived_columns(
+    features: Sequence[Feature], sources: Sequence[Source], patients: Path, id_column: str, files: Mapping[str, Path]
+) -> pd.DataFrame:
+    """One column per feature, by patient; none of the features is learned from other patients.
+
+    Raises
+    ------
+    DataError
+        A file that cannot be read as declared, or a feature that cannot be derived.
+    """
+    plan, joined, molecular = read_beside(sources, features, patients, id_column, files)
     made, derivation = derive(plan, joined, molecular)
-    raise_for((*found, *derivation.findings))
+    raise_for(derivation.findings)
     columns = {feature.name: column(made.frame, feature.name) for feature in features}
     return pd.DataFrame(columns).set_axis(pd.Index([str(entry) for entry in made.ids]), axis=0)

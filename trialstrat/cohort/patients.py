@@ -68,15 +68,17 @@ def read_patients(path: Path, variables: Sequence[Variable], id_column: str) -> 
     return pd.DataFrame(columns).set_axis(pd.Index(joined.ids, name=name), axis=0)
 
 
-def read_long_table(path: Path, declared: TableSchema) -> pd.DataFrame:
+def read_long_table(path: Path, declared: TableSchema, source: Source | None = None) -> pd.DataFrame:
     """A long table beside the patients, its columns typed as declared.
+
+    ``source`` is what the study declared of its own file (missing codes, units, ids); it holds for this one too.
 
     Raises
     ------
     DataError
         When a column is missing or a value is of another kind.
     """
-    source = Source(name="records", file=path.name, id=declared.id, layout="records")
+    source = source or Source(name="records", file=path.name, id=declared.id, layout="records")
     ready = prepare(source, read_file(path, source), set(declared.columns), {})
     records = Records(frame=ready.frame, ids=ready.ids, lines=ready.lines, file=ready.file)
     frame, found = typed_records(records, declared)

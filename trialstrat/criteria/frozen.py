@@ -49,7 +49,7 @@ class FrozenCriteria(Declared):
     time_zero: str = ""
     molecular: Molecular = Molecular()
     features: tuple[Feature, ...] = Field(default=(), description="Columns that can be derived for new patients.")
-    sources: tuple[Source, ...] = Field(default=(), description="What these are derived from, as it was declared.")
+    sources: tuple[Source, ...] = Field(default=(), description="How files beside the patients are read.")
     criteria: tuple[FrozenCriterion, ...]
     fingerprint: str = ""
 
@@ -122,7 +122,7 @@ def freeze(protocol: Protocol, rules: tuple[FoundRule, ...], others: Collection[
         time_zero=zero,
         molecular=schema.molecular,
         features=features,
-        sources=_sources(protocol, features),
+        sources=_sources(protocol, features, tables),
         criteria=(*written, *found),
     )
     return frozen.model_copy(update={"fingerprint": fingerprint(frozen)})
@@ -135,9 +135,9 @@ def _for_new_patients(feature: Feature) -> bool:
     return feature.method == "rank" and feature.genes_file is None
 
 
-def _sources(protocol: Protocol, features: Sequence[Feature]) -> tuple[Source, ...]:
-    """The sources that features read and those of their samples, without what holds for the study's own files alone."""
-    named = {name for feature in features for name, _ in feature.reads().values()}
+def _sources(protocol: Protocol, features: Sequence[Feature], tables: Sequence[str]) -> tuple[Source, ...]:
+    """The sources of tables and features and those of their samples, without what holds for the study's files alone."""
+    named = {*tables, *(name for feature in features for name, _ in feature.reads().values())}
     named |= {source.samples for source in protocol.sources if source.name in named and source.samples}
     plain = {"rows": None, "sha256": None, "define": None}
     return tuple(source.model_copy(update=plain) for source in protocol.sources if source.name in named)

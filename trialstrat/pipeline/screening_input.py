@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from trialstrat import store
 from trialstrat.cohort.judged import completed
 from trialstrat.cohort.language.tables import Tables
-from trialstrat.cohort.new_events import read_events
+from trialstrat.cohort.new_events import is_rows, read_events
 from trialstrat.cohort.new_features import columns_of, derived_columns
 from trialstrat.cohort.patients import read_long_table, read_patients, read_plain
 from trialstrat.criteria.frozen import from_mapping
@@ -30,7 +28,8 @@ from trialstrat.protocol.model import Source, Variable
 class Written:
     """Criteria with the tables they are asked of, the file they came from and the line of each by its id.
 
-    ``features`` are columns that may be derived from ``sources`` where the patients' file does not have them.
+    ``features`` are columns that may be derived where the patients' file does not have them; ``sources`` say how the
+    files beside it are read.
     """
 
     criteria: tuple[Criterion, ...]
@@ -90,7 +89,16 @@ def _own_file(file: Path) -> Written:
         Variable(column=name, kind="continuous" if name in known and known[name].kind == "number" else "categorical")
         for name in dict.fromkeys((*known, *named))
     )
-    return Written(criteria=held.criteria, schema=schema, variables=variables, source=file.name, lines=lines)
+    sources = tuple(
+        Source(name=name, file=name, layout=table.holds, id_rules=table.id_rules, assayed=table.assayed)
+        if table.holds == "variants"
+        else Source(name=name, file=name, layout="matrix", id_rules=table.id_rules)
+        for name, table in held.tables.items()
+        if table.holds != "rows"
+    )
+    return Written(
+        criteria=held.criteria, schema=schema, variables=variables, source=file.name, lines=lines, sources=sources
+    )
 
 
 def _schema(held: CriteriaSet) -> Schema:
@@ -110,14 +118,16 @@ def _schema(held: CriteriaSet) -> Schema:
 
 
 def patients_and_tables(written: Written, data: Path, tables: Mapping[str, Path], identifier: str | None) -> Tables:
-    """Patients of one file and the long tables that the criteria need, typed as declared.
+    """Patients of one file and the long tables that the criteria need, read as declared and typed.
 
     A declared feature is a column of the file; where it is none, it is derived from the files of its sources.
     """
     nodes = [node for entry in written.criteria for node in entry.when]
     asked = long_tables(nodes, written.schema.molecular)
-    features, sources = _to_derive(written, data)
-    needed = list(dict.fromkeys((*asked, *(source.name for source in sources))))
+    features = _to_derive(written, data)
+    read = {name for feature in features for name, _ in feature.reads().values()}
+    events = [name for name in asked if _molecular(written, name, tables)]
+    needed = list(dict.fromkeys((*asked, *sorted(read), *_samples(written, {*read, *events}))))
     absent = [name for name in needed if name not in tables]
     if absent:
         told = " ".join(f"--table {name}=FILE" for name in absent)
@@ -131,29 +141,48 @@ def patients_and_tables(written: Written, data: Path, tables: Mapping[str, Path]
     derived = {feature.name for feature in features}
     patients = read_patients(data, [entry for entry in written.variables if entry.column not in derived], name)
     if features:
-        files = {source.name: tables[source.name] for source in sources}
-        columns = derived_columns(features, sources, data, name, files).reindex(patients.index.astype(str))
+        columns = derived_columns(features, _sources_of(written, read), data, name, tables)
+        columns = columns.reindex(patients.index.astype(str))
         patients = patients.assign(**{str(key): columns[key].array for key in columns.columns})
-    long = {name: _long(written, name, tables[name], patients.index.astype(str).tolist()) for name in asked}
+    long = {
+        entry: read_events(entry, written.criteria, written.schema, _sources_of(written, {entry}), (data, name), tables)
+        if entry in events
+        else read_long_table(tables[entry], written.schema.tables[entry], _plain_source(written, entry))
+        for entry in asked
+    }
     return Tables(patients=patients, long=long, schema=completed(written.schema, nodes, patients))
 
 
-def _to_derive(written: Written, data: Path) -> tuple[tuple[Feature, ...], tuple[Source, ...]]:
-    """The features that the patients' file does not have, and the sources that they read."""
+def _to_derive(written: Written, data: Path) -> tuple[Feature, ...]:
+    """The features that the patients' file does not have."""
     if not written.features:
-        return (), ()
+        return ()
     there = columns_of(data)
-    features = tuple(feature for feature in written.features if feature.name not in there)
-    named = {name for feature in features for name, _ in feature.reads().values()}
-    named |= {source.samples for source in written.sources if source.name in named and source.samples}
-    return features, tuple(source for source in written.sources if source.name in named)
+    return tuple(feature for feature in written.features if feature.name not in there)
 
 
-def _long(written: Written, name: str, path: Path, patients: list[str]) -> pd.DataFrame:
+def _molecular(written: Written, name: str, tables: Mapping[str, Path]) -> bool:
+    """Whether a table is read from variants or a matrix, not from rows that are events already."""
     declared = written.schema.tables[name]
-    if declared.holds == "rows":
-        return read_long_table(path, declared)
-    return read_events(path, name, written.criteria, written.schema, patients)
+    return declared.holds != "rows" and not (name in tables and is_rows(tables[name], declared))
+
+
+def _samples(written: Written, names: set[str]) -> list[str]:
+    """The sources of the samples of these sources."""
+    return [source.samples for source in written.sources if source.name in names and source.samples]
+
+
+def _sources_of(written: Written, names: set[str]) -> tuple[Source, ...]:
+    """These sources and those of their samples, in declared order."""
+    wanted = {*names, *_samples(written, names)}
+    return tuple(source for source in written.sources if source.name in wanted)
+
+
+def _plain_source(written: Written, name: str) -> Source | None:
+    """What was declared of a table of rows; events that are rows already are as they are described."""
+    if written.schema.tables[name].holds != "rows":
+        return None
+    return next((source for source in written.sources if source.name == name), None)
 
 
 def read_rules(path: Path) -> Written:

@@ -59,8 +59,6 @@ def _event_tables(protocol: Protocol) -> dict[str, TableSchema]:
             columns={layout.gene: text, **asked[source.name, source.layout]},
             id=protocol.sources[0].id or "id",
             holds="variants" if source.layout == "variants" else "matrix",
-            assayed="patients" if source.assayed == "patients" else "listed",
-            id_rules=source.id_rules,
         )
         for source in protocol.sources
         if (source.name, source.layout) in asked

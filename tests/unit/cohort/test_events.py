@@ -15,6 +15,7 @@ from trialstrat.errors import DataError
 from trialstrat.protocol.language.criterion import Criterion
 from trialstrat.protocol.language.grammar import parse
 from trialstrat.protocol.language.schema import ColumnSchema, Molecular, Schema, TableSchema
+from trialstrat.protocol.model import Source
 
 TEXT = ColumnSchema(kind="text")
 HEAD = "Hugo_Symbol\tVariant_Classification\tTumor_Sample_Barcode\tHGVSp_Short\tMutation_Status\n"
@@ -24,13 +25,16 @@ PATIENTS = ["TCGA-AA-0001", "TCGA-AA-0002", "TCGA-AA-0003"]
 def states(tmp_path: Path, text: str, body: str, name: str = "new.maf", **more: object) -> list[int]:
     (tmp_path / name).write_text(body if name.endswith("vcf") else HEAD + body)
     columns = dict.fromkeys(("gene", "variant_class", "protein_change", "found"), TEXT)
-    declared = TableSchema.model_validate({"columns": columns, "id": "patient", "holds": "variants", **more})
+    declared = TableSchema(columns=columns, id="patient", holds="variants")
     schema = Schema(
         tables={"patients": TableSchema(columns={}), "variants": declared},
         molecular=Molecular(mutations="variants", found="found"),
     )
     criterion = Criterion(id="C1", kind="inclusion", when=parse(text))
-    frame = read_events(tmp_path / name, "variants", [criterion], schema, PATIENTS)
+    source = Source.model_validate({"name": "variants", "file": "study.maf", "layout": "variants", **more})
+    (tmp_path / "new.csv").write_text("patient\n" + "\n".join(PATIENTS) + "\n")
+    files = {"variants": tmp_path / name}
+    frame = read_events("variants", [criterion], schema, [source], (tmp_path / "new.csv", "patient"), files)
     assert frame["patient"].isin(PATIENTS).all()
     patients = pd.DataFrame(index=pd.Index(PATIENTS))
     return state_of(criterion, Tables(patients=patients, long={"variants": frame}, schema=schema)).tolist()
@@ -66,8 +70,11 @@ def test_every_patient_was_looked_at_where_that_was_declared(tmp_path: Path) -> 
 
 
 def test_samples_by_another_name_and_two_of_a_patient_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="none of its samples is a patient"):
+    with pytest.raises(DataError, match="E-JOIN-NONE"):
         states(tmp_path, "mutation of BRAF", BODY)
+    # every patient was looked at, so they say, and none of what was found belongs to one of them
+    with pytest.raises(DataError, match="none of its samples is a patient"):
+        states(tmp_path, "mutation of BRAF", BODY, assayed="patients")
     twice = BODY + "TP53\tMissense_Mutation\tTCGA-AA-0001-06A\tp.R175H\tSomatic\n"
     with pytest.raises(DataError, match="E-ID-SAMPLES"):
         states(tmp_path, "mutation of BRAF", twice, **BARCODES)

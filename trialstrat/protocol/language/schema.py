@@ -31,8 +31,8 @@ class TableSchema(Declared):
     """A table: the patient's column, the column of the date (or of days from time zero), and the others by name.
 
     ``holds`` says what its file is: rows as they stand; variants (MAF, VCF); or a matrix of genes and samples.
-    ``assayed`` says who was looked at for variants, those the file lists or every patient; ``id_rules`` what is done to
-    the ids of such a file.
+    In a file of criteria by itself ``assayed`` says who was looked at for variants, those the file lists or every
+    patient, and ``id_rules`` what is done to the ids of such a file; a study says it at its sources.
     """
 
     columns: dict[str, ColumnSchema]
