@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import numpy as np
@@ -281,6 +281,17 @@ def finding(
         bad=bad,
         total=total,
         lines=tuple(int(line) for line in lines[:3]),
+    )
+
+
+def without_names(fault: RefusedError, names: Collection[str], what: str) -> RefusedError:
+    """The same fault where the names of columns are ids of patients: their place is said, never the name."""
+    place = {name.strip(): at for at, name in reversed(list(enumerate(names, start=1)))}
+    return RefusedError(
+        *(
+            replace(entry, column=f"{what}, column {place[entry.column]}") if entry.column in place else entry
+            for entry in fault.findings
+        )
     )
 
 

@@ -96,7 +96,11 @@ class SourcesReader:
             self._read_table(source)
 
     def _read_table(self, source: Source) -> None:
-        table = read_source(source, self.roots.get(source.name, self.root), self._folders)
+        try:
+            table = read_source(source, self.roots.get(source.name, self.root), self._folders)
+        except RefusedError as fault:
+            # the header of a table of markers holds the patients
+            raise (_unnamed(fault) if source.layout == "markers" else fault) from None
         if source.layout != "markers":  # there the columns are patients, and the cells numbers
             table, found = guarded(source, table, self.protocol.privacy)
             self.findings += found
@@ -221,6 +225,11 @@ class SourcesReader:
     def _add(self, ready: Prepared) -> None:
         self.findings += ready.findings
         self.prepared.append(ready)
+
+
+def _unnamed(fault: RefusedError) -> RefusedError:
+    """Without the names of columns, which are ids."""
+    return RefusedError(*(replace(entry, column="patients") if entry.column else entry for entry in fault.findings))
 
 
 def _beside(ready: Prepared, ids: Sequence[str]) -> Prepared:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import ShownOutcome
+from trialstrat.disclosure.cuts import shown_cut
 from trialstrat.results import Cell, Column, Finding, StageResult, Table
 from trialstrat.stats.interaction_cut import interaction_cutpoint
 from trialstrat.stats.multiplicity import p_adjust
@@ -91,7 +92,8 @@ def _row(
     share = float((value <= found.cutpoint).mean())
     ratio = float(np.exp(found.log_ratio)) if np.isfinite(found.log_ratio) else None
     p = float(found.p) if np.isfinite(found.p) else None
-    return (*keys, *counts, found.cutpoint, low, high, share, ratio, p, None, "")
+    cuts = [None if cut is None else shown_cut(cut, value, outcome.minimum_cell) for cut in (found.cutpoint, low, high)]
+    return (*keys, *counts, *cuts, share, ratio, p, None, "")
 
 
 def _thinned(value: Floats) -> Floats:

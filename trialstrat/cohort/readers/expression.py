@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from trialstrat.cohort.readers.arrow_text import body_after_comments, header_fie
 from trialstrat.cohort.readers.beside import Beside, comments_of, distinct, of_columns
 from trialstrat.cohort.readers.delimited import find_delimiter
 from trialstrat.cohort.readers.table import Payload, checked_names
-from trialstrat.cohort.rules import RefusedError, finding
+from trialstrat.cohort.rules import RefusedError, finding, without_names
 from trialstrat.results import Finding
 
 Way = Literal["genes_in_rows", "genes_in_columns"]
@@ -75,7 +75,7 @@ def read_expression(
     kind: Kind = "other",
     missing: Sequence[str] = ("NA",),
 ) -> Expression:
-    """Read a matrix of genes and samples.
+    """Read a matrix of genes and samples. Messages never name a sample, only its column.
 
     Parameters
     ----------
@@ -93,6 +93,18 @@ def read_expression(
         For ragged rows, cells that are no finite numbers, genes or samples named twice, symbols that a spreadsheet
         turned into dates, values that ``kind`` excludes, or a layout that cannot be told.
     """
+    try:
+        return _expression(payload, way=way, samples=samples, kind=kind, missing=missing)
+    except RefusedError as fault:
+        body, _ = body_after_comments(payload)
+        header = header_fields(body, find_delimiter(body)) if body.strip() else [""]
+        across = way == "genes_in_columns" or (way is None and _SAMPLE_HEADER.fullmatch(header[0]) is not None)
+        raise (fault if across else without_names(fault, header, "samples")) from None
+
+
+def _expression(
+    payload: Payload, *, way: Way | None, samples: Collection[str], kind: Kind, missing: Sequence[str]
+) -> Expression:
     file = payload.name
     body, skipped = body_after_comments(payload)
     if not body.strip():
@@ -114,7 +126,7 @@ def read_expression(
     spoiled = [entry for entry in gene_findings(genes, file) if entry.severity == "error"]
     if spoiled:
         raise RefusedError(*spoiled)
-    genes, people = checked_names(genes, file), checked_names(people, file)
+    genes, people = checked_names(genes, file), _checked_samples(people, file)
     detail = (
         f"expression, {len(genes)} genes in {'rows' if found == 'genes_in_rows' else 'columns'}, {len(people)} samples"
     )
@@ -152,6 +164,14 @@ def _beside(
     )
 
 
+def _checked_samples(names: Sequence[str], file: str) -> list[str]:
+    """Names of samples, each once; a fault says where they stand and not what they are."""
+    try:
+        return checked_names(names, file)
+    except RefusedError as fault:
+        raise RefusedError(*(replace(entry, column="samples") for entry in fault.findings)) from None
+
+
 def checked_expression(
     values: NDArray[np.float64],
     samples: Sequence[str],
@@ -177,7 +197,7 @@ def checked_expression(
         raise RefusedError(*spoiled)
     detail = f"{format_}, {len(genes)} genes, {len(samples)} samples"
     return Expression(
-        samples=tuple(checked_names(samples, file)),
+        samples=tuple(_checked_samples(samples, file)),
         genes=tuple(checked_names(genes, file)),
         values=values,
         way="genes_in_columns",

@@ -58,24 +58,31 @@ def test_descriptions_of_genes_are_no_samples():
 
 def test_cells_that_are_no_numbers_are_named_with_their_lines():
     assert faults("#x\ngene\tS1\tS2\nTP53\t1\t2\nKRAS\tlow\t2\nEGFR\t1\t2,5\n") == [
-        ("E-VALUE-TEXT", "S1", (4,)),
-        ("E-VALUE-TEXT", "S2", (5,)),
+        ("E-VALUE-TEXT", "samples, column 2", (4,)),
+        ("E-VALUE-TEXT", "samples, column 3", (5,)),
     ]
     assert faults("gene\tS1\tS2\nTP53\tinf\t2\nKRAS\t1\tnan\n") == [
-        ("E-VALUE-INF", "S1", (2,)),
-        ("E-VALUE-INF", "S2", (3,)),
+        ("E-VALUE-INF", "samples, column 2", (2,)),
+        ("E-VALUE-INF", "samples, column 3", (3,)),
     ]
     assert faults("gene\tS1\tS2\nTP53\t1\nKRAS\t1\t2\t3\n") == [("E-ROW-LONG", "", (3,)), ("E-ROW-SHORT", "", (2,))]
     assert faults("gene\tS1\n") == [("E-ROWS-NONE", "", ())]
 
 
+def test_samples_given_twice_are_not_named():
+    assert faults("gene\tS1\ts1\nTP53\t1\t2\n") == [("E-COLUMN-TWICE", "samples", ())]
+    assert faults("sample\tTP53\nS1\t1\ns1\t2\n") == [("E-COLUMN-TWICE", "samples", ())]
+    assert faults("sample\tTP53\ttp53\nS1\t1\t2\n") == [("E-COLUMN-TWICE", "TP53", ())]
+    assert faults("sample\tTP53\tKRAS\nS1\tlow\t2\n") == [("E-VALUE-TEXT", "TP53", (2,))]
+
+
 def test_missing_codes_are_those_declared():
-    assert faults(ROWS, missing=()) == [("E-VALUE-TEXT", "S2", (3,))]
+    assert faults(ROWS, missing=()) == [("E-VALUE-TEXT", "samples, column 3", (3,))]
     assert np.isnan(expression(ROWS.replace("NA", "-9"), missing=("-9",)).values[1, 1])
 
 
 def test_values_that_the_declared_kind_excludes():
-    assert faults(ROWS, kind="counts") == [("E-VALUE-RANGE", "S3", (2,))]
+    assert faults(ROWS, kind="counts") == [("E-VALUE-RANGE", "samples, column 4", (2,))]
     assert faults("gene\tS1\nTP53\t5000\n", kind="log2") == [("E-VALUE-RANGE", "", ())]
     assert expression("gene\tS1\nTP53\t5000\n", kind="tpm").values.tolist() == [[5000]]
 
