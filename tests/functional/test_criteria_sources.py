@@ -18,7 +18,7 @@ from tests.functional.test_run import invoke
 N = 600
 SOURCES = """\
 sources:
-  - {name: trial, file: patients.csv, id: patient}
+  - {name: trial, file: patients.csv, id: patient, missing: [not known], id_rules: [trim]}
   - {name: mutations, file: variants.maf, layout: variants, panel: panel.txt}
   - {name: cna, file: cna.tsv, layout: matrix}
   - {name: rna, file: rna.tsv, layout: matrix}
@@ -102,7 +102,7 @@ def matrix(path: Path, gene: str, cells: dict[str, object]) -> None:
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("molecular")
-    msi = ["" if at % 23 == 0 else "MSI-H" if at % 19 == 0 else "MSS" for at in range(N)]
+    msi = ["not known" if at % 23 == 0 else "MSI-H" if at % 19 == 0 else "MSS" for at in range(N)]
     lines = [f"{line},2020-03-10,{state}" for line, state in zip(map(without_signal, rows(N)), msi, strict=True)]
     (folder / "patients.csv").write_text(f"{HEAD.strip()},enrolled,msi\n" + "\n".join(lines) + "\n", encoding="utf-8")
     head = "Hugo_Symbol\tVariant_Classification\tTumor_Sample_Barcode\tHGVSp_Short\n"
@@ -172,6 +172,9 @@ def test_frozen_criteria_say_where_events_are_found(run: Path) -> None:
     }  # fmt: skip
     assert [feature["name"] for feature in body["features"]] == ["burden"]
     assert [source["name"] for source in body["sources"]] == ["mutations", "cna", "rna", "lab"]
+    assert body["patients"] == {
+        "name": "trial", "file": "trial", "id": "patient", "id_rules": ["trim"], "missing": ["not known"]
+    }  # fmt: skip
     assert CANARY not in (run / "criteria.yaml").read_text()
 
 

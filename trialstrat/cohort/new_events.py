@@ -22,7 +22,7 @@ def read_events(
     criteria: Sequence[Criterion],
     schema: Schema,
     sources: Sequence[Source],
-    patients: tuple[Path, str],
+    patients: tuple[Path, Source],
     files: Mapping[str, Path],
 ) -> pd.DataFrame:
     """Variants (MAF, VCF) or a matrix of new patients as rows of events.
@@ -37,8 +37,8 @@ def read_events(
         The tables that the criteria look at.
     sources : sequence of Source
         As the study declared them, the source of the samples before the one that names it.
-    patients : (Path, str)
-        The table of new patients and its column of the id.
+    patients : (Path, Source)
+        The table of new patients and how it is read.
     files : mapping of str to Path
         The file of every source.
 

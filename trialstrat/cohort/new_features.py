@@ -39,7 +39,7 @@ def read_beside(
     sources: Sequence[Source],
     features: Sequence[Feature],
     patients: Path,
-    id_column: str,
+    first: Source,
     files: Mapping[str, Path],
 ) -> tuple[Protocol, Joined, Molecular]:
     """New patients, and what stands beside them, read as the study declared it.
@@ -52,8 +52,8 @@ def read_beside(
         Features to be derived; they say which columns of the patients are needed.
     patients : Path
         The table of new patients.
-    id_column : str
-        Its column of the patient id, or ``row``.
+    first : Source
+        How it is read; ``id`` is its column of the patient id, or ``row``.
     files : mapping of str to Path
         The file of every source.
 
@@ -70,7 +70,6 @@ def read_beside(
     placed = tuple(source.model_copy(update={"file": files[source.name].name, "dataset": None}) for source in sources)
     # only what is read is declared here: there is no outcome among new patients
     plan = Protocol.model_construct(sources=placed, features=tuple(features), endpoints=())
-    first = Source(name="patients", file=patients.name, id=id_column)
     ready = prepare(first, read_file(patients, first), columns_needed(plan), {})
     reader = SourcesReader(plan, patients.parent, {name: path.parent for name, path in files.items()})
     reader.prepared.append(ready)
@@ -82,7 +81,7 @@ def read_beside(
 
 
 def derived_columns(
-    features: Sequence[Feature], sources: Sequence[Source], patients: Path, id_column: str, files: Mapping[str, Path]
+    features: Sequence[Feature], sources: Sequence[Source], patients: Path, first: Source, files: Mapping[str, Path]
 ) -> pd.DataFrame:
     """One column per feature, by patient; none of the features is learned from other patients.
 
@@ -91,7 +90,7 @@ def derived_columns(
     DataError
         A file that cannot be read as declared, or a feature that cannot be derived.
     """
-    plan, joined, molecular = read_beside(sources, features, patients, id_column, files)
+    plan, joined, molecular = read_beside(sources, features, patients, first, files)
     made, derivation = derive(plan, joined, molecular)
     raise_for(derivation.findings)
     columns = {feature.name: column(made.frame, feature.name) for feature in features}

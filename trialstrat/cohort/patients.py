@@ -22,7 +22,9 @@ from trialstrat.protocol.model import Source, Value, Variable
 _MINIMUM_CELL = 11
 
 
-def read_patients(path: Path, variables: Sequence[Variable], id_column: str) -> pd.DataFrame:
+def read_patients(
+    path: Path, variables: Sequence[Variable], id_column: str, declared: Source | None = None
+) -> pd.DataFrame:
     """Read patients to be screened.
 
     Parameters
@@ -33,6 +35,8 @@ def read_patients(path: Path, variables: Sequence[Variable], id_column: str) -> 
         The columns the criteria use; numbers are float64, everything else is text.
     id_column : str
         Column of the patient id, or ``row``.
+    declared : Source, optional
+        How such a file is read: missing codes, rules of ids, units that stand in each row.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def read_patients(path: Path, variables: Sequence[Variable], id_column: str) -> 
     DataError
         When a column is missing, an id is missing or repeated, or a value is of another kind than declared.
     """
-    source = Source(name="patients", file=path.name, id=id_column)
+    source = (declared or Source(name="patients", file=path.name)).model_copy(update={"id": id_column})
     kept: dict[str, tuple[Value, ...]] = {entry.column: entry.levels for entry in variables}
     ready = prepare(source, read_file(path, source), {entry.column for entry in variables}, kept)
     joined, _, _, found = join([ready], _MINIMUM_CELL)

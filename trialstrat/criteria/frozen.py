@@ -50,6 +50,9 @@ class FrozenCriteria(Declared):
     molecular: Molecular = Molecular()
     features: tuple[Feature, ...] = Field(default=(), description="Columns that can be derived for new patients.")
     sources: tuple[Source, ...] = Field(default=(), description="How files beside the patients are read.")
+    patients: Source | None = Field(
+        default=None, description="How the patients' file is read; its columns are named and in the units said above."
+    )
     criteria: tuple[FrozenCriterion, ...]
     fingerprint: str = ""
 
@@ -123,6 +126,7 @@ def freeze(protocol: Protocol, rules: tuple[FoundRule, ...], others: Collection[
         molecular=schema.molecular,
         features=features,
         sources=_sources(protocol, features, tables),
+        patients=_patients(protocol),
         criteria=(*written, *found),
     )
     return frozen.model_copy(update={"fingerprint": fingerprint(frozen)})
@@ -141,6 +145,20 @@ def _sources(protocol: Protocol, features: Sequence[Feature], tables: Sequence[s
     named |= {source.samples for source in protocol.sources if source.name in named and source.samples}
     plain = {"rows": None, "sha256": None, "define": None}
     return tuple(source.model_copy(update=plain) for source in protocol.sources if source.name in named)
+
+
+def _patients(protocol: Protocol) -> Source | None:
+    """What was declared of reading the patients' file and holds for any: missing codes, ids, units of each row.
+
+    Names and units of the columns are those of ``variables``, so nothing is renamed or converted from a fixed unit.
+    """
+    first = protocol.sources[0]
+    if first.layout != "patients":
+        return None
+    own = {"where": {}, "rename": {}, "columns": (), "rows": None, "sha256": None, "define": None, "table": None}
+    units = {name: rule for name, rule in first.units.items() if rule.unit_column is not None}
+    kept = first.model_copy(update={**own, "file": first.name, "dataset": None, "units": units})
+    return None if kept == Source(name=first.name, file=first.name, id=first.id) else kept
 
 
 def _undeclared(column: str, kind: Kind | None, nodes: Sequence[Any], layout: Molecular) -> Variable:

@@ -29,7 +29,7 @@ class Written:
     """Criteria with the tables they are asked of, the file they came from and the line of each by its id.
 
     ``features`` are columns that may be derived where the patients' file does not have them; ``sources`` say how the
-    files beside it are read.
+    files beside it are read, ``patients`` how itself.
     """
 
     criteria: tuple[Criterion, ...]
@@ -39,6 +39,7 @@ class Written:
     lines: Mapping[str, int]
     features: tuple[Feature, ...] = ()
     sources: tuple[Source, ...] = ()
+    patients: Source | None = None
 
 
 def read_criteria(path: Path) -> Written:
@@ -54,6 +55,7 @@ def read_criteria(path: Path) -> Written:
             lines={},
             features=frozen.features,
             sources=frozen.sources,
+            patients=frozen.patients,
         )
     return _own_file(file)
 
@@ -139,13 +141,18 @@ def patients_and_tables(written: Written, data: Path, tables: Mapping[str, Path]
         raise UsageError(f"--table {stray[0]}: no criterion looks at it. Tables needed: {', '.join(needed) or 'none'}.")
     name = identifier or written.schema.tables[PATIENTS].id
     derived = {feature.name for feature in features}
-    patients = read_patients(data, [entry for entry in written.variables if entry.column not in derived], name)
+    first = (written.patients or Source(name="patients", file=data.name)).model_copy(
+        update={"file": data.name, "id": name}
+    )
+    patients = read_patients(data, [entry for entry in written.variables if entry.column not in derived], name, first)
     if features:
-        columns = derived_columns(features, _sources_of(written, read), data, name, tables)
+        columns = derived_columns(features, _sources_of(written, read), data, first, tables)
         columns = columns.reindex(patients.index.astype(str))
         patients = patients.assign(**{str(key): columns[key].array for key in columns.columns})
     long = {
-        entry: read_events(entry, written.criteria, written.schema, _sources_of(written, {entry}), (data, name), tables)
+        entry: read_events(
+            entry, written.criteria, written.schema, _sources_of(written, {entry}), (data, first), tables
+        )
         if entry in events
         else read_long_table(tables[entry], written.schema.tables[entry], _plain_source(written, entry))
         for entry in asked

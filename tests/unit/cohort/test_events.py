@@ -34,7 +34,8 @@ def states(tmp_path: Path, text: str, body: str, name: str = "new.maf", **more: 
     source = Source.model_validate({"name": "variants", "file": "study.maf", "layout": "variants", **more})
     (tmp_path / "new.csv").write_text("patient\n" + "\n".join(PATIENTS) + "\n")
     files = {"variants": tmp_path / name}
-    frame = read_events("variants", [criterion], schema, [source], (tmp_path / "new.csv", "patient"), files)
+    first = Source(name="patients", file="new.csv", id="patient")
+    frame = read_events("variants", [criterion], schema, [source], (tmp_path / "new.csv", first), files)
     assert frame["patient"].isin(PATIENTS).all()
     patients = pd.DataFrame(index=pd.Index(PATIENTS))
     return state_of(criterion, Tables(patients=patients, long={"variants": frame}, schema=schema)).tolist()

@@ -14,6 +14,7 @@ from trialstrat.protocol.features_model import Feature
 from trialstrat.protocol.model import Source
 
 FEATURES = TypeAdapter(tuple[Feature, ...])
+FIRST = Source(name="patients", file="new.csv", id="patient")
 MAF = "Hugo_Symbol\tVariant_Classification\tTumor_Sample_Barcode\tMutation_Status\n"
 
 
@@ -26,7 +27,7 @@ def derived(folder: Path, features: list[dict], sources: list[dict], files: dict
         places[name].parent.mkdir()
         places[name].write_text(text)
     declared = [Source.model_validate({"file": "study.csv", **source}) for source in sources]
-    return derived_columns(FEATURES.validate_python(features), declared, folder / "new.csv", "patient", places)
+    return derived_columns(FEATURES.validate_python(features), declared, folder / "new.csv", FIRST, places)
 
 
 def test_a_measurement_in_its_window_and_unit(tmp_path: Path) -> None:
