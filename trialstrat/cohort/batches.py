@@ -5,8 +5,30 @@ from __future__ import annotations
 import numpy as np
 
 from trialstrat.cohort.cohort import Cohort
-from trialstrat.results import Column, Table
+from trialstrat.cohort.integrate import Joined
+from trialstrat.protocol.model import Protocol
+from trialstrat.results import Column, Finding, Table
 from trialstrat.stats.batch import component_association
+
+#: Layouts whose columns are molecular data, and features that carry their scale on.
+_MOLECULAR, _MEASURED = ("matrix", "markers"), ("expression", "signature")
+
+
+def uncorrected(protocol: Protocol, joined: Joined) -> tuple[Finding, ...]:
+    """Refusals of single markers that a declared correction would leave out: it works on marker blocks.
+
+    A study that says its batches are corrected must not hold a gene, or a score of genes, that is not.
+    """
+    if protocol.batch_effects is None or protocol.batch_effects.correct == "none":
+        return ()
+    layouts = {source.name: source.layout for source in protocol.sources}
+    measured = {entry.name for entry in protocol.features if entry.kind in _MEASURED}
+    single = [
+        entry.column
+        for entry in protocol.variables
+        if entry.column in measured or layouts.get(joined.origin.get(entry.column, "")) in _MOLECULAR
+    ]
+    return tuple(joined.about("E-BATCH-SINGLE", name) for name in single if name in joined.frame)
 
 
 def batch_tables(cohort: Cohort) -> list[Table]:

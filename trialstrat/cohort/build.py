@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.anonymity import capped_ages
 from trialstrat.cohort.attrition import Step, attrition_table
+from trialstrat.cohort.batches import uncorrected
 from trialstrat.cohort.cohort import Cohort, Everyone, Outcome
 from trialstrat.cohort.columns import as_text, column, is_missing, rows
 from trialstrat.cohort.derive import Derivation, derive
@@ -169,7 +170,7 @@ def _type(protocol: Protocol, joined: Joined) -> _Typed:
         found = (*found, *joined.rows("E-CLUSTER-SPLIT", protocol.analysis.cluster or "", _split(cluster, groups)))
     effects = protocol.batch_effects
     batch, lost = _labels(joined, None if effects is None else effects.column, "E-BATCH-MISSING")
-    findings += [*alone, *found, *lost]
+    findings += [*alone, *found, *lost, *uncorrected(protocol, joined)]
     return _Typed(
         outcomes=outcomes,
         arm=arm,

@@ -217,6 +217,11 @@ RULES: dict[str, Rule] = {
         ("E-LEVEL-MIXED", "with text in a column of numbers", "Declare levels: or missing: codes"),
         ("E-MISSING-LIMIT", "without a value, more than accepted", "Remove the column or raise missing_limit:"),
         ("E-STRATUM-MISSING", "without a randomisation stratum", "Complete the stratum"),
+        (
+            "E-BATCH-SINGLE",
+            "molecular, and in no marker block: its batches would not be corrected",
+            "Leave it to marker_blocks:, or say correct: none and adjust_for: the batch",
+        ),
         ("E-BATCH-MISSING", "without a batch", "Complete the column or remove batch_effects:"),
         ("E-TERM-RANGE", "outside the range of a published model's term", "Declare minimum: or missing: of the term"),
         ("I-CLUSTER", "rows are not independent; where patients are counted, rows are meant", ""),

@@ -24,7 +24,8 @@ class BatchEffects(Declared):
     """Batches of the marker blocks: always shown, corrected only when declared, and then inside resampling.
 
     location_scale: location and scale of each batch by empirical Bayes, learned on training rows (ComBat). A batch
-    that is not among the training rows stays as it is. Signatures and single genes are not corrected.
+    that is not among the training rows stays as it is. Signatures and single genes are not corrected: declared beside a
+    correction they are refused.
     """
 
     column: str = Field(description="Column with the batch, plate or site of the molecular data.")
