@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import ShownOutcome, shown_outcome
+from trialstrat.disclosure.cells import is_small
 from trialstrat.errors import InvalidInputError
 from trialstrat.stats.propensity import propensity, propensity_weights
 from trialstrat.stats.subset_effects import (
@@ -75,6 +76,16 @@ class Emulation:
     def n(self) -> int:
         """Patients of the comparison."""
         return int(self.rows.sum())
+
+    @property
+    def few_lost(self) -> bool:
+        """Whether so few have an unknown confounder that the size of the comparison would tell how many."""
+        return is_small(self.lost, self.outcome.minimum_cell)
+
+    @property
+    def shown_n(self) -> int | None:
+        """Patients of the comparison, None where those left out would be its difference to everybody."""
+        return None if self.few_lost else self.n
 
     @property
     def arm(self) -> Integers:

@@ -168,7 +168,7 @@ def _shapley(one: Compared, measure: str, shared: Mapping[str, Any]) -> list[Est
             reason = one.ranking.reason or values.reason
             out.append(Estimate.not_estimable(ident, text, reason, **rest))
         else:
-            out.append(Estimate(name=ident, label=text, value=value, **limits, n=one.emulation.n, **rest))
+            out.append(Estimate(name=ident, label=text, value=value, **limits, n=one.emulation.shown_n, **rest))
     return out
 
 

@@ -150,20 +150,31 @@ def sequence_table(judged: Sequence[Judged], note: str) -> Table:
     return replace(made, name="impact.attrition", title="Criteria one after the other")
 
 
+def shown_shift(value: float) -> float | None:
+    """A distance to a hundredth of a standard deviation: with all its digits it is a puzzle whose answer are counts."""
+    return round(float(value), 2) if np.isfinite(value) else None
+
+
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
 def representation_table(shown: Represented, judged: Sequence[Judged], n: int) -> Table:
-    """How far the pool moves away from all patients: with all criteria, and when one of them is dropped."""
+    """How far the pool moves away from all patients: with all criteria, and when one of them is dropped.
+
+    The distance tells how many patients only a criterion removes (and of what kind they are): it goes where these do.
+    """
     rows: list[tuple[Cell, ...]] = []
-    sets = [("all", "All criteria", passing(judged, n))]
-    sets += [(entry.id, f"Without {entry.id}", passing(judged, n, at)) for at, entry in enumerate(judged)]
+    every = passing(judged, n)
+    sets: list[tuple[str, str, Mask, int | None]] = [("all", "All criteria", every, None)]
+    for at, entry in enumerate(judged):
+        others = passing(judged, n, at)
+        sets.append((entry.id, f"Without {entry.id}", others, int((others & ~every).sum())))
     if shown.variables and judged:
-        shifts = shown.shifts(np.array([mask for _, _, mask in sets]))
-        for (key, label, _), row in zip(sets, shifts, strict=True):
+        shifts = shown.shifts(np.array([mask for _, _, mask, _ in sets]))
+        for (key, label, _, only), row in zip(sets, shifts, strict=True):
             rows += [
-                (key, label, entry.column, entry.title, _number(value))
+                (key, label, entry.column, entry.title, only, shown_shift(value))
                 for entry, value in zip(shown.variables, row, strict=True)
             ]
     return Table(
@@ -174,9 +185,10 @@ def representation_table(shown: Represented, judged: Sequence[Judged], n: int) -
             Column(key="label", label="Criteria applied"),
             Column(key="variable", label="Variable"),
             Column(key="title", label="Characteristic"),
+            Column(key="removed_only", label="Only by it", kind="count"),
             Column(key="shift", label="Standardised distance", kind="number"),
         ),
         rows=tuple(rows),
-        note="Difference of means in standard deviations of all patients; of a category the Mahalanobis distance.",
-        protection="none",
+        note="Difference of means in standard deviations of all patients; of a category the Mahalanobis distance. Only "
+        "by it: patients whom no other criterion removes.",
     )

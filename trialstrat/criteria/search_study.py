@@ -178,7 +178,7 @@ def _estimates(pick: Point, emulation: Emulation, cell: int) -> list[Estimate]:
                 value=shown_share(share, emulation, cell),
                 unit="probability",
                 method="share of these patients, rounded to the minimum cell: a description, without limits",
-                **{**rest, "n": emulation.n, "events": None},
+                **{**rest, "n": emulation.shown_n, "events": None},
             )
         )
     return out

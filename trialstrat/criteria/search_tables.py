@@ -8,10 +8,11 @@ import numpy as np
 
 from trialstrat.criteria.candidates import Valued, Valuer
 from trialstrat.criteria.emulation import Emulation
-from trialstrat.criteria.pool import coarse
+from trialstrat.criteria.pool import coarse, shown_shift
 from trialstrat.criteria.search import Judged as Point
 from trialstrat.criteria.search import Search
 from trialstrat.criteria.thresholds import Dimension
+from trialstrat.disclosure.cells import is_small
 from trialstrat.results import Cell, Column, Table
 from trialstrat.subgroups.effect import Effect
 
@@ -19,8 +20,12 @@ Rows = list[tuple[Cell, ...]]
 
 
 def shown_share(share: float, emulation: Emulation, cell: int) -> float:
-    """A share of the pool as a multiple of the minimum cell: similar sets must not differ by a few patients."""
-    return 1.0 if share >= 1.0 else min(1.0, coarse(round(share * emulation.n), cell) / emulation.n)
+    """A share of the pool as a multiple of the minimum cell: similar sets must not differ by a few patients.
+
+    It is written as a share of everybody where few have an unknown confounder: what it is divided by shows in it.
+    """
+    whole = emulation.n + (emulation.lost if emulation.few_lost else 0)
+    return 1.0 if share >= 1.0 else min(1.0, coarse(round(share * whole), cell) / whole)
 
 
 def _numbers(found: Effect) -> tuple[float | None, ...]:
@@ -54,7 +59,7 @@ def front_table(points: Sequence[Point], found: Search, current: Effect, emulati
                 None,
                 *none,
                 coarse(int(now.events), cell),
-                now.representativeness,
+                shown_shift(now.representativeness),
                 now.cost,
             )
         )
@@ -69,7 +74,7 @@ def front_table(points: Sequence[Point], found: Search, current: Effect, emulati
                 shown_share(point.held_out_pool, emulation, cell),
                 *_numbers(point.held_out),
                 coarse(int(valued.events), cell),
-                valued.representativeness,
+                _distance(valued, found.current, emulation, cell),
                 valued.cost,
             )
         )
@@ -165,7 +170,13 @@ def _moved(found: Valued | None, now: Valued | None, emulation: Emulation, cell:
 
     change = None if now is None else shown(found.effect - now.effect)
     pool, events = shown_share(found.pool, emulation, cell), float(coarse(int(found.events), cell))
-    return pool, events, shown(found.effect), change, found.representativeness
+    return pool, events, shown(found.effect), change, _distance(found, now, emulation, cell)
+
+
+def _distance(found: Valued, now: Valued | None, emulation: Emulation, cell: int) -> float | None:
+    """Distance from all patients; none where the set differs by a small number of patients from that in force."""
+    few = now is not None and is_small(abs(round((found.pool - now.pool) * emulation.n)), cell)
+    return None if few else shown_shift(found.representativeness)
 
 
 def tried_table(found: Search, emulation: Emulation, cell: int) -> Table:

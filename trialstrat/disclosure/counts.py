@@ -19,6 +19,9 @@ MOST_TRIED = 24
 #: Numbers that say where a row stands, not what was found there.
 COORDINATES = frozenset({"time", "low", "high", "threshold"})
 
+#: Columns that give a count away whenever the others are known, however large it is; like shares.
+TELLING = frozenset({"shift"})
+
 #: Columns of order statistics.
 QUARTILES = frozenset({"median", "q1", "q3"})
 
@@ -238,7 +241,7 @@ def _write(counts: Counts) -> Table:
             touched[row] = touched.get(row, False) or few
     for row, few in touched.items():
         for at, column in enumerate(table.columns):
-            ratio = column.kind == "percent"  # a share gives a count away whenever the other count is known
+            ratio = column.kind == "percent" or column.key in TELLING  # they give a count away beside the others
             if column.key not in COORDINATES and (ratio or (few and column.kind in ("number", "p", "effect"))):
                 rows[row][at] = None
     marks = f"Counts from 1 to {minimum - 1} are hidden (<{minimum}); {WITHHELD}: not shown, so that these stay hidden."

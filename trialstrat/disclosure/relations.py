@@ -120,8 +120,8 @@ def read_counts(table: Table, minimum: int) -> Counts:
                 counts.reluctance.append(RELUCTANCE.get(key, 0))
             counts.places[cell].append((row, col))
             counts.at[row, key] = cell
-            if (meant := meaning(record, key)) is not None:
-                counts.meaning.setdefault(cell, set()).add((meant, int(value)))
+            if meant := meanings(record, key):
+                counts.meaning.setdefault(cell, set()).update((name, int(value)) for name in meant)
     _relate_rows(counts)
     _relate_arms(counts)
     _relate_outcomes(counts)
@@ -140,12 +140,31 @@ def _identity(table: Table, row: int, key: str, record: dict[str, Cell]) -> Hash
     return row, key
 
 
-def meaning(record: Mapping[str, Cell], key: str) -> Hashable | None:
-    """What a count of a variable's level, or of patients without a value, is called in every table that has it.
+def meanings(record: Mapping[str, Cell], key: str) -> list[Hashable]:
+    """What a count is called in every table that has it; nothing for counts that no other table repeats.
 
-    None for counts that no other table repeats. The number itself belongs to the name: analyses of other patients
-    hold other numbers.
+    The number itself belongs to the name: analyses of other patients hold other numbers.
     """
+    if (criterion := _criterion(record)) is not None:
+        # whom a criterion removes in its turn are some of those it removes alone, and those removed only by it are
+        # some of them: where the numbers are equal, so are the patients
+        own = {"removed": ("removed", "removed_only"), "before": ("without",)} if "step" in record else {}
+        return [(criterion, name) for name in own.get(key, (key,))]
+    found = meaning(record, key)
+    return [] if found is None else [found]
+
+
+def _criterion(record: Mapping[str, Cell]) -> Cell:
+    """The criterion of a row: in the pool, in an attrition, in the distances of the pool without it."""
+    if "step" in record and "before" in record:
+        return record["step"]
+    if "removed_only" in record:
+        return record.get("criterion", record.get("set"))
+    return None
+
+
+def meaning(record: Mapping[str, Cell], key: str) -> Hashable | None:
+    """What a count of a variable's level, or of patients without a value, is called; None for other counts."""
     if "feature" in record and key in FEATURE_LEVELS:
         return record["feature"], FEATURE_LEVELS[key], "all"
     variable, level = record.get("variable"), record.get("level")

@@ -12,9 +12,9 @@ from trialstrat.cohort.cohort import Cohort, Outcome
 from trialstrat.criteria.benchmark import benchmark
 from trialstrat.criteria.emulation import Judged, emulate
 from trialstrat.criteria.impact import impact_study
-from trialstrat.criteria.pool import beside, coarse
+from trialstrat.criteria.pool import beside, coarse, sequence_table
 from trialstrat.criteria.ranking import held_out, rank
-from trialstrat.disclosure import protect
+from trialstrat.disclosure import protect, protect_together
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.criteria_model import ImpactPlan, PublishedEffect
 from trialstrat.protocol.model import Protocol
@@ -366,3 +366,60 @@ def test_limits_are_not_spoken_of_where_there_are_none():
     impact = impact_study(made, judged, horizon=12.0, rng=np.random.default_rng(1))
     assert impact is not None
     assert "No limits: no bootstrap was declared. A negative value" in impact.result.table("impact.shapley").note
+
+
+def small_cells(cell: int = 5):
+    """Of 60 patients I1 removes 2 alone, I2 removes 10 alone, E1 16 alone and 4 together with I2."""
+    made, judged = cohort_of(protocol(disclosure={"minimum_cell": cell}), n=60)
+    masks = {name: np.ones(60, dtype=bool) for name in ("I1", "I2", "E1")}
+    masks["I1"][:2] = masks["I2"][2:16] = masks["E1"][12:32] = False
+    entries = tuple(replace(judged[0], id=name, text=name, admits=mask) for name, mask in masks.items())
+    impact = impact_study(made, entries, horizon=12.0, rng=np.random.default_rng(1))
+    assert impact is not None
+    return impact.result, replace(sequence_table(entries, ""), name="cohort.attrition")
+
+
+def test_the_distance_of_the_pool_goes_where_the_count_it_tells_is_hidden():
+    result, _ = small_cells()
+    stage = protect(result, 5)
+    hidden = {
+        row["criterion"]: not isinstance(row["removed_only"], int) for row in stage.table("impact.pool").records()
+    }
+    assert hidden["I1"]
+    rows = stage.table("impact.representation").records()
+    for row in rows:
+        if row["set"] == "all" or not hidden[row["set"]]:
+            assert row["shift"] == round(row["shift"], 2)
+        else:
+            assert row["shift"] is None
+    assert {row["set"] for row in rows if row["shift"] is not None} >= {"all"}
+    shown = result.table("impact.representation").records()
+    assert all(row["shift"] == round(row["shift"], 2) for row in shown)
+
+
+def test_an_attrition_does_not_give_back_what_the_pool_hides():
+    """Patients whom E1 shares with I2 (4): those it removes alone (20) less those it removes last (16)."""
+    result, attrition = small_cells()
+    cohort_stage = StageResult(stage="cohort", tables=(attrition,))
+    together = {table.name: table for stage in protect_together([result, cohort_stage], 5) for table in stage.tables}
+    pool = {row["criterion"]: row for row in together["impact.pool"].records()}
+    assert pool["E1"]["removed_shared"] == "<5"
+    steps = {row["step"]: row for row in together["cohort.attrition"].records()}
+    assert not (isinstance(pool["E1"]["removed"], int) and isinstance(steps["E1"]["removed"], int))
+    # one step back: before the last less what is left
+    assert not all(isinstance(steps["E1"][key], int) for key in ("before", "remaining"))
+    # and from the steps before: nobody can add up to where the last one starts
+    known = [isinstance(steps["I2"][key], int) for key in ("before", "removed")]
+    assert not (all(known) and isinstance(steps["E1"]["remaining"], int))
+
+
+def test_few_patients_without_a_confounder_do_not_show_as_a_difference_of_sizes():
+    made, judged = cohort_of(protocol(**OBSERVED, disclosure={"minimum_cell": 5}), n=300)
+    frame = made.frame.assign(age=made.frame["age"].where(np.arange(made.n) >= 3))
+    impact = impact_study(replace(made, frame=frame), judged, horizon=12.0, rng=np.random.default_rng(1))
+    assert impact is not None
+    found = [entry for entry in impact.result.estimates if "shapley" in entry.name]
+    assert {entry.n for entry in found} == {None}
+    whole = impact_study(made, judged, horizon=12.0, rng=np.random.default_rng(1))
+    assert whole is not None
+    assert whole.result.estimate("impact.shapley.log_hazard_ratio.drug_vs_control.M").n == 300

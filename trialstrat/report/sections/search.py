@@ -186,6 +186,7 @@ def _moves(moves: Table) -> TableView:
     """One row per option of a criterion."""
     notes = tables.Footnotes()
     few = "too few events to estimate an effect"
+    close = "no estimate, or too few patients differ from the criteria as written"
     rows = [
         tables.row(
             tables.text(row["criterion"] or "All", header=True),
@@ -194,7 +195,7 @@ def _moves(moves: Table) -> TableView:
             tables.value(row["events"], lambda v: fmt.fixed(v, 0), few, notes),
             tables.value(row["effect"], fmt.effect, few, notes),
             tables.value(row["change"], fmt.effect, few, notes),
-            tables.value(row["shift"], lambda v: fmt.fixed(v, 2), few, notes),
+            tables.value(row["shift"], lambda v: fmt.fixed(v, 2), close, notes),
         )
         for row in moves.records()
     ]
