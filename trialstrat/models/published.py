@@ -132,7 +132,7 @@ def _rows(cohort: Cohort, outcome: ShownOutcome, model: PublishedModel) -> _Rows
     coefficients = np.array([NAN if term.coefficient is None else term.coefficient for term in model.terms])
     return _Rows(
         outcome=outcome,
-        known=np.isfinite(terms).all(axis=1),
+        known=np.asarray(np.isfinite(terms).all(axis=1), dtype=np.bool_),
         terms=terms,
         score=model.intercept + terms @ coefficients,
     )
@@ -297,8 +297,10 @@ def _refit(
             y = np.sqrt(y) if model.predicts == "root" else y
             fit = linear_regression(rows.terms[known], y, names, level)
         values = zip(fit.names, fit.coef, fit.lower, fit.upper, fit.p, strict=True)
-    found = {name: tuple(float(x) for x in rest) for name, *rest in values if np.isfinite(rest).all()}
-    return found, fit.reason
+    found: dict[str, tuple[Cell, ...]] = {
+        str(name): tuple(float(x) for x in rest) for name, *rest in values if np.isfinite(rest).all()
+    }
+    return found, str(fit.reason)
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------

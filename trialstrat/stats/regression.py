@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import expit, ndtr, ndtri, stdtr, stdtrit
 
 from trialstrat.errors import InvalidInputError
 from trialstrat.results import Status
@@ -84,14 +84,15 @@ def logistic_regression(x: ArrayLike, y: ArrayLike, names: Sequence[str], level:
     scaled = design / scale
     if event.size <= design.shape[1] or np.linalg.matrix_rank(scaled) < design.shape[1]:
         return _none(every, event.size, "the terms are collinear, or more than the patients")
-    coef = np.zeros(design.shape[1])
+    coef, step = np.zeros(design.shape[1]), np.full(design.shape[1], np.inf)
+    information = np.eye(design.shape[1])
     for _ in range(_STEPS):
-        risk = 1.0 / (1.0 + np.exp(-np.clip(scaled @ coef, -35, 35)))
+        risk = expit(scaled @ coef)
         information = scaled.T @ (scaled * (risk * (1 - risk))[:, None])
         try:
             step = np.linalg.solve(information, scaled.T @ (event - risk))
         except np.linalg.LinAlgError:
-            break
+            break  # risks of 0 and 1 only: the step before was a long one
         coef = coef + np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-10:
             break

@@ -40,7 +40,8 @@ def milestone_table(
         Column(key="upper", label="Upper limit", kind="percent"),
     )
     shown: tuple[Column, ...] = (Column(key="survival", label="Free of the event", kind="percent"), *limits)
-    note = f"{CURVE_METHOD}."
+    apart = "" if outcome.cluster is None else "; limits take rows as independent"
+    note = f"{CURVE_METHOD}{apart}."
     if competing:
         shown = (
             Column(key="incidence", label="Cumulative incidence", kind="percent"),
@@ -63,7 +64,8 @@ def milestone_table(
 
 
 def _rows(outcome: ShownOutcome, mask: Mask, keys: tuple[str, str], level: float) -> list[tuple[Cell, ...]]:
-    assert outcome.time is not None
+    if outcome.time is None or outcome.event is None:
+        raise ValueError("milestones are of times")
     time, event = outcome.time[mask], outcome.event[mask]
     entry = None if outcome.entry is None else outcome.entry[mask]
     curve = kaplan_meier(time, (event == 1).astype(np.int64), entry=entry, conf_type=CONF_TYPE, level=level)

@@ -54,11 +54,13 @@ def test_markers_are_screened_by_cluster() -> None:
     plain = {stage.stage: stage for stage in marker_study(once, rng=np.random.default_rng(1))}
     rows = [{row["marker"]: row for row in run["screen"].table("screen.markers").records()} for run in (plain, found)]
     one, two = (entry["marker"] for entry in rows)
-    width = [np.log(row["upper"] / row["lower"]) for row in (one, two)]
+    width = [np.log(float(row["upper"] or 0) / float(row["lower"] or 0)) for row in (one, two)]
     assert width[1] == pytest.approx(width[0], rel=0.1)
     assert "clusters" in found["cutpoints"].findings[0].message
     assert not found["cutpoints"].tables
-    tests = [row["interaction_p"] for row in found["forest"].table("forest.rows").records() if row["interaction_p"]]
+    tests = [
+        float(row["interaction_p"]) for row in found["forest"].table("forest.rows").records() if row["interaction_p"]
+    ]
     assert tests
     assert all(0 < p <= 1 for p in tests)
 
@@ -105,6 +107,7 @@ def test_effects_of_groups_that_share_clusters_are_not_compared_as_independent()
 
 def test_no_cluster_is_split_between_folds() -> None:
     _, twice = doubled()
+    label = np.asarray(twice.cluster)
     event = np.asarray(shown_outcome(twice).event) == 1
     made = outer_folds(
         np.arange(twice.n), event, twice.arm, twice.groups,
@@ -112,4 +115,4 @@ def test_no_cluster_is_split_between_folds() -> None:
     )  # fmt: skip
     for fold in made[:-1]:
         for train, test in ((fold.train, fold.test), *fold.inner):
-            assert not set(twice.cluster[train]) & set(twice.cluster[test])
+            assert not set(label[train]) & set(label[test])
