@@ -13,6 +13,7 @@ from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import said_horizon, shown_outcome, whole_horizon
 from trialstrat.criteria.assays import assay_results
 from trialstrat.criteria.benchmark import DEFINITION, benchmark
+from trialstrat.criteria.coalitions import MEASURES
 from trialstrat.criteria.emulation import WEIGHTING_WORDS, Emulation, Judged, declared_weighting, emulate
 from trialstrat.criteria.impact_estimates import Compared, estimates_of
 from trialstrat.criteria.impact_tables import (
@@ -26,9 +27,9 @@ from trialstrat.criteria.impact_tables import (
     shapley_table,
 )
 from trialstrat.criteria.pool import passing, pool_table, representation_table, represented, sequence_table
-from trialstrat.criteria.ranking import MEASURES, Ranking, deciding, improvement, rank
+from trialstrat.criteria.ranking import Ranking, deciding, improvement, rank
 from trialstrat.protocol.units import unit_factor
-from trialstrat.results import Cell, Estimate, Finding, StageResult
+from trialstrat.results import Cell, Finding, StageResult, Table
 from trialstrat.subgroups.comparison import clustered, comparisons, question_not_asked
 
 Mask = NDArray[np.bool_]
@@ -78,30 +79,7 @@ def impact_study(
         *([sequence_table(judged, _population(everyone, len(pairs)))] if plan.rules is not None else []),
         representation_table(shown, judged, everyone.n),
     ]
-    cell = everyone.protocol.disclosure.minimum_cell
-    estimates: list[Estimate] = []
-    rows: dict[str, list[tuple[Cell, ...]]] = {"effects": [], "shapley": [], "scenarios": [], "balance": []}
-    findings: list[Finding] = []
-    for one in compared:
-        estimates += estimates_of(one, everyone, plan.impact.scale)
-        rows["effects"] += effect_rows(one.ranking, one.criteria, one.pair)
-        rows["shapley"] += shapley_rows(one.ranking, one.criteria, one.pair, one.withheld)
-        rows["scenarios"] += scenario_rows(one.effects, one.ranking.crossed, one.pair, cell)
-        rows["balance"] += balance_rows(one.emulation, everyone, passing(judged, everyone.n))
-        findings += _findings(one)
-    if compared:
-        tables += [
-            scenarios_table(rows["scenarios"], _weighting_note(everyone)),
-            effects_table(rows["effects"], said_horizon(compared[0].emulation.outcome)),
-            shapley_table(
-                rows["shapley"],
-                compared[0].emulation,
-                compared[0].ranking,
-                plan.impact,
-                everyone.protocol.endpoint.favourable,
-            ),
-        ]
-        tables += [balance_table(rows["balance"])] if rows["balance"] else []
+    tables += _effect_tables(everyone, compared, passing(judged, everyone.n)) if compared else []
     assays = assay_results(
         plan.assays,
         judged,
@@ -109,20 +87,38 @@ def impact_study(
         n=everyone.n,
         level=everyone.protocol.analysis.level,
         turnaround=_shown_units(everyone),
-        cell=cell,
+        cell=everyone.protocol.disclosure.minimum_cell,
     )
-    estimates += assays.estimates
-    findings += assays.findings
     tables += [] if assays.table is None else [assays.table]
+    estimates = [entry for one in compared for entry in estimates_of(one, everyone, plan.impact.scale)]
     facts = _facts(everyone, compared, not_asked, [entry.column for entry in shown.variables])
     result = StageResult(
         stage="impact",
-        estimates=tuple(estimates),
+        estimates=(*estimates, *assays.estimates),
         tables=tuple(table for table in tables if table.rows),
-        findings=tuple(findings),
+        findings=(*(entry for one in compared for entry in _findings(one)), *assays.findings),
         facts=facts,
     )
     return Impact(result=result, compared=compared)
+
+
+def _effect_tables(everyone: Cohort, compared: Sequence[Compared], eligible: Mask) -> list[Table]:
+    """Effects by set, of each criterion, contributions and balance (``eligible``, n) of all comparisons."""
+    rows: dict[str, list[tuple[Cell, ...]]] = {"effects": [], "shapley": [], "scenarios": [], "balance": []}
+    for one in compared:
+        rows["effects"] += effect_rows(one.ranking, one.criteria, one.pair)
+        rows["shapley"] += shapley_rows(one.ranking, one.criteria, one.pair, one.withheld)
+        cell = everyone.protocol.disclosure.minimum_cell
+        rows["scenarios"] += scenario_rows(one.effects, one.ranking.crossed, one.pair, cell)
+        rows["balance"] += balance_rows(one.emulation, everyone, eligible)
+    first, plan = compared[0], everyone.protocol.criteria.impact
+    favourable = everyone.protocol.endpoint.favourable
+    return [
+        scenarios_table(rows["scenarios"], _weighting_note(everyone)),
+        effects_table(rows["effects"], said_horizon(first.emulation.outcome)),
+        shapley_table(rows["shapley"], first.emulation, first.ranking, plan, favourable),
+        balance_table(rows["balance"]),
+    ]
 
 
 def _compare(

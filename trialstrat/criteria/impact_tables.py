@@ -8,9 +8,11 @@ import numpy as np
 
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.describe import coded_values
+from trialstrat.criteria.coalitions import Values
+from trialstrat.criteria.cross_fitting import Judgement
 from trialstrat.criteria.emulation import Emulation
 from trialstrat.criteria.pool import beside
-from trialstrat.criteria.ranking import Judgement, Ranking, Values, improvement
+from trialstrat.criteria.ranking import Ranking, improvement
 from trialstrat.protocol.criteria_model import ImpactPlan
 from trialstrat.results import Cell, Column, Table
 from trialstrat.stats.balance import smd

@@ -21,14 +21,15 @@ import numpy.typing as npt
 
 from trialstrat.errors import InvalidInputError
 from trialstrat.stats.checks import FloatArray, IntArray, check_matrix, check_survival, check_two_groups
+from trialstrat.stats.kernels import balancing
 from trialstrat.stats.kernels import subset_effect as kernel
 
 Weighting = Literal["none", "overlap", "stabilised", "trialpathfinder"]
 _WEIGHTS = {
-    "none": kernel.NONE,
-    "overlap": kernel.OVERLAP,
-    "stabilised": kernel.STABILISED,
-    "trialpathfinder": kernel.BALANCED,
+    "none": balancing.NONE,
+    "overlap": balancing.OVERLAP,
+    "stabilised": balancing.STABILISED,
+    "trialpathfinder": balancing.BALANCED,
 }
 #: Most criteria whose combinations a mask can hold.
 MOST_CRITERIA = 60
@@ -177,7 +178,7 @@ def _start(design: FloatArray, cell: IntArray, arm: IntArray, weighting: Weighti
     ridge = 1.0 if weighting == "trialpathfinder" else 0.0
     if ridge:
         treated, control = treated * arm.size / (2 * treated.sum()), control * arm.size / (2 * control.sum())
-    found = kernel.fit_logistic(design, treated, control, ridge, coef, np.zeros(len(design)))
+    found = balancing.fit_logistic(design, treated, control, ridge, coef, np.zeros(len(design)))
     return coef if found else np.zeros(design.shape[1])
 
 
@@ -239,5 +240,5 @@ def penalised_weights(treatment: npt.ArrayLike, covariates: npt.ArrayLike) -> tu
     cell, design = _cells(check_matrix(covariates, arm.size), arm.size, scaled=False)
     weight = np.empty(arm.size)
     everybody = np.ones(arm.size)
-    found = kernel.weigh(everybody, arm, cell, design, np.zeros(design.shape[1]), kernel.BALANCED, weight)
+    found = balancing.weigh(everybody, arm, cell, design, np.zeros(design.shape[1]), balancing.BALANCED, weight)
     return weight, bool(found)

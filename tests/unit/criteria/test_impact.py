@@ -10,10 +10,11 @@ import pytest
 
 from trialstrat.cohort.cohort import Cohort, Outcome
 from trialstrat.criteria.benchmark import benchmark
+from trialstrat.criteria.cross_fitting import held_out
 from trialstrat.criteria.emulation import Judged, emulate
 from trialstrat.criteria.impact import impact_study
 from trialstrat.criteria.pool import beside, coarse, sequence_table
-from trialstrat.criteria.ranking import held_out, rank
+from trialstrat.criteria.ranking import rank
 from trialstrat.disclosure import protect, protect_together
 from trialstrat.errors import InvalidInputError
 from trialstrat.protocol.criteria_model import ImpactPlan, PublishedEffect

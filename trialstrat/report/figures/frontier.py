@@ -72,23 +72,25 @@ def frontier_chart(
     )
     tips = [alt.Tooltip("n:N", title="Rule set"), alt.Tooltip("w:N", title="Effect")]
     layers.append(points.encode(x=x, y=y, tooltip=tips))
-    labels = [
-        theme.Word(
-            text=mark.name,
-            x=100 * mark.pool,
-            y=min(max(mark.effect, low), high),
-            align="right" if 100 * mark.pool * width / 105 > width - CHARACTER * len(mark.name) - 12 else "left",
-            dx=-9 if 100 * mark.pool * width / 105 > width - CHARACTER * len(mark.name) - 12 else 9,
-            dy=-10 if mark.role == 1 else 12,
-            bold=mark.role < 2,
-            fill=theme.ink(mark.role),
-        )
-        for mark in marks
-        if mark.role < 2
-    ]
+    labels = [_label(mark, low, high, width) for mark in marks if mark.role < 2]
     layers.append(theme.words(labels, at="points", halo=True))
     layers.append(theme.words(labels, at="points"))
     return alt.layer(*layers).properties(width=width, height=HEIGHT)
+
+
+def _label(mark: Mark, low: float, high: float, width: int) -> theme.Word:
+    """The name beside its mark, on the side where there is room."""
+    left = 100 * mark.pool * width / 105 > width - CHARACTER * len(mark.name) - 12
+    return theme.Word(
+        text=mark.name,
+        x=100 * mark.pool,
+        y=min(max(mark.effect, low), high),
+        align="right" if left else "left",
+        dx=-9 if left else 9,
+        dy=-10 if mark.role == 1 else 12,
+        bold=True,
+        fill=theme.ink(mark.role),
+    )
 
 
 def _axis(count: int) -> alt.Axis:
