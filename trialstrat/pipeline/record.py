@@ -5,6 +5,7 @@ No clock time and no number of workers is in here: the report of the same study 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from trialstrat.pipeline.manifest import versions
 from trialstrat.protocol.load import LoadedProtocol
 from trialstrat.protocol.units import unit_factor
 from trialstrat.report.model import RunRecord
-from trialstrat.results import StageResult
+from trialstrat.results import Estimate, StageResult
 
 
 def study_facts(loaded: LoadedProtocol, cohort: Cohort, *, seed: int, command: str) -> dict[str, Any]:
@@ -63,3 +64,14 @@ def record_of(study: Mapping[str, Any], stages: Mapping[str, StageResult]) -> Ru
     """The record that the report is made from; also of a stored run."""
     evidence = "confirmatory" if study.get("status") == "confirmatory" else "exploratory"
     return RunRecord(study=study, stages=stages, manifest=study["provenance"], evidence=evidence)
+
+
+def headline(entry: Estimate) -> str:
+    """An estimate in one line for a terminal: value, interval and counts, or why there is none."""
+    if entry.status != "ok":
+        return f"{entry.label}: {entry.status.replace('_', ' ')} ({entry.reason})"
+    interval = "" if math.isnan(entry.lower) else f" ({entry.lower:.3f} to {entry.upper:.3f})"
+    value = f"{entry.value:.0f}" if entry.unit in ("patients", "events") else f"{entry.value:.3f}"
+    events = "" if entry.events is None else f", events {entry.events}"
+    counts = "" if entry.n is None else f" [n {entry.n}{events}]"
+    return f"{entry.label}: {value}{interval}{counts}"

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trialstrat import store
 from trialstrat.cohort.build import cohort_result, read_cohort
 from trialstrat.cohort.cohort import Cohort
@@ -25,7 +23,7 @@ from trialstrat.pipeline.found_rules import prognostic_rule
 from trialstrat.pipeline.gates import require_clean
 from trialstrat.pipeline.manifest import manifest, now
 from trialstrat.pipeline.progress import Progress, Silent
-from trialstrat.pipeline.record import record_of, study_facts
+from trialstrat.pipeline.record import headline, record_of, study_facts
 from trialstrat.pipeline.release import compared
 from trialstrat.pipeline.rule_file import apply_rules, read_rules, with_rules
 from trialstrat.pipeline.seeds import generator, task_seeds
@@ -34,7 +32,7 @@ from trialstrat.protocol.lint import lint
 from trialstrat.protocol.load import LoadedProtocol, load_protocol
 from trialstrat.report.build import build_report
 from trialstrat.report.render import render
-from trialstrat.results import Estimate, Finding, StageResult
+from trialstrat.results import Finding, StageResult
 from trialstrat.subgroups.primary import primary_analysis
 from trialstrat.subgroups.prognostic import prognostic_study
 from trialstrat.subgroups.risk_groups import risk_groups
@@ -84,15 +82,7 @@ class RunOutcome:
             for entry in stage.estimates
             if entry.name.startswith(wanted) and entry.status == "ok"
         ]
-        return [_line(entry) for entry in shown]
-
-
-def _line(entry: Estimate) -> str:
-    interval = "" if np.isnan(entry.lower) else f" ({entry.lower:.3f} to {entry.upper:.3f})"
-    value = f"{entry.value:.0f}" if entry.unit in ("patients", "events") else f"{entry.value:.3f}"
-    events = "" if entry.events is None else f", events {entry.events}"
-    counts = "" if entry.n is None else f" [n {entry.n}{events}]"
-    return f"{entry.label}: {value}{interval}{counts}"
+        return [headline(entry) for entry in shown]
 
 
 def run(path: Path, options: RunOptions, progress: Progress | None = None) -> RunOutcome:

@@ -22,13 +22,13 @@ from trialstrat.models.frozen import HEAD, FrozenModel
 from trialstrat.pipeline.gates import require_clean
 from trialstrat.pipeline.manifest import manifest, now
 from trialstrat.pipeline.progress import Progress, Silent
-from trialstrat.pipeline.record import record_of, study_facts
+from trialstrat.pipeline.record import headline, record_of, study_facts
 from trialstrat.pipeline.seeds import generator, task_seeds
 from trialstrat.protocol.lint import lint
 from trialstrat.protocol.load import load_protocol
 from trialstrat.report.build import build_report
 from trialstrat.report.render import render
-from trialstrat.results import Estimate, Finding, StageResult
+from trialstrat.results import Finding, StageResult
 
 MODEL = "model/"
 
@@ -55,15 +55,7 @@ class ValidateOutcome:
 
     def headline(self) -> list[str]:
         """A line for each estimate, also for those that cannot be given."""
-        return [_line(entry) for entry in self.result.estimates]
-
-
-def _line(entry: Estimate) -> str:
-    if entry.status != "ok":
-        return f"{entry.label}: {entry.status.replace('_', ' ')} ({entry.reason})"
-    interval = "" if entry.lower != entry.lower else f" ({entry.lower:.3f} to {entry.upper:.3f})"
-    counts = "" if entry.n is None else f" [n {entry.n}, events {entry.events}]"
-    return f"{entry.label}: {entry.value:.3f}{interval}{counts}"
+        return [headline(entry) for entry in self.result.estimates]
 
 
 def validate(folder: Path, path: Path, options: ValidateOptions, progress: Progress | None = None) -> ValidateOutcome:
