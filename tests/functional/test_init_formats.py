@@ -175,3 +175,141 @@ def test_an_anndata_file_gives_its_samples_and_its_matrix(tmp_path: Path) -> Non
     assert "marker_blocks:" in text
     accepted(tmp_path)
     completed(tmp_path)
+
+
+def test_a_hospital_s_spreadsheets_become_one_study(tmp_path: Path) -> None:
+    """Master data and follow-up as workbooks, laboratory values with decimal commas: joined, dated, identifiers out."""
+    folder = tmp_path / "klinik"
+    folder.mkdir()
+    table = german()
+    table["Geburtsdatum"] = [f"{1 + at % 28:02d}.{1 + at % 12:02d}.{1930 + at % 50}" for at in range(len(table))]
+    table["Therapie"] = ["Standard" if at % 2 else "Prüfsubstanz" for at in range(len(table))]
+    master = ["Pseudonym", "Geburtsdatum", "Alter", "Geschlecht", "Diagnosedatum", "Grad", "Therapie"]
+    table[master].to_excel(folder / "Stammdaten.xlsx", index=False)
+    table[["Pseudonym", "Letzter Kontakt", "Todesdatum"]].to_excel(folder / "Verlauf.xlsx", index=False)
+    table[["Pseudonym", "CRP"]].to_csv(folder / "Labor.csv", sep=";", index=False)
+    (folder / "Notizen.csv").write_bytes("Pseudonym;Größe\nK0000;groß\n".encode("cp1252"))
+    text, output = proposed(tmp_path, folder)
+    assert text.count("    file: ") == 3
+    assert "Geburtsdatum" in text.split("drop:")[1].split("\n")[1]
+    assert 'column: "Therapie"' in text
+    assert 'label: "Standard", control: true' in text
+    assert "Notizen.csv: E-FILE-ENCODING" in output
+    assert '{column: "CRP", kind: continuous' in text
+    accepted(tmp_path)
+
+
+def dataset_json(folder: Path, name: str, kinds: dict[str, str], rows: list[list[object]]) -> None:
+    import json
+
+    columns = [
+        {"itemOID": f"IT.{key}", "name": key, "label": f"Label of {key}", "dataType": kind}
+        for key, kind in kinds.items()
+    ]
+    body = {
+        "datasetJSONCreationDateTime": "2024-05-01T10:00:00",
+        "datasetJSONVersion": "1.1.0",
+        "studyOID": "S1",
+        "metaDataVersionOID": "M1",
+        "itemGroupOID": f"IG.{name}",
+        "records": len(rows),
+        "name": name.upper(),
+        "label": name,
+        "columns": columns,
+        "rows": rows,
+    }
+    (folder / f"{name}.json").write_text(json.dumps(body))
+
+
+def test_a_submission_finds_its_outcome_behind_other_parameters(tmp_path: Path) -> None:
+    """ADLB comes before ADTTE in the folder, and both call their values AVAL."""
+    folder = tmp_path / "adam"
+    folder.mkdir()
+    rng = np.random.default_rng(2)
+    ids = [f"S1-{1000 + at}" for at in range(ROWS)]
+    arms = ["Placebo" if at % 2 else "Active" for at in range(ROWS)]
+    dataset_json(
+        folder,
+        "adsl",
+        {"USUBJID": "string", "TRT01P": "string", "AGE": "integer", "SEX": "string", "TRTSDT": "date"},
+        [[name, arms[at], int(rng.integers(40, 80)), "MF"[at % 3 == 0], "2019-02-03"] for at, name in enumerate(ids)],
+    )
+    dataset_json(
+        folder,
+        "adlb",
+        {"USUBJID": "string", "PARAMCD": "string", "AVISIT": "string", "AVAL": "float"},
+        [[name, "LDH", visit, float(rng.integers(90, 400))] for name in ids for visit in ("Baseline", "Week 4")],
+    )
+    outcome = {"USUBJID": "string", "PARAMCD": "string", "PARAM": "string", "AVAL": "integer", "CNSR": "integer"}
+    rows = [
+        [name, code, label, int(rng.integers(20, 700)), int(rng.random() < 0.4)]
+        for name in ids
+        for code, label in (("OS", "Overall Survival"), ("PFS", "Progression-Free Survival"))
+    ]
+    dataset_json(folder, "adtte", outcome, rows)
+    (folder / "define.xml").write_text("<ODM/>")
+    text, _ = proposed(tmp_path, folder)
+    assert 'time: "AVAL"' in text
+    assert 'event: {column: "CNSR", style: cnsr}' in text
+    assert 'where: {"PARAMCD": "OS"}' in text
+    assert 'label: "Overall Survival"' in text
+    assert "adlb.json: it has nothing that the main table has not" in text
+    accepted(tmp_path)
+
+
+def test_two_samples_a_patient_and_two_panels(tmp_path: Path) -> None:
+    """Genes off a panel are unknown, and the run says how many; the rule for samples is asked."""
+    folder = tmp_path / "panels"
+    folder.mkdir()
+    rng = np.random.default_rng(5)
+    patients = [f"P-{at:04d}" for at in range(ROWS)]
+    samples = [(name, f"{name}-T1") for name in patients] + [(name, f"{name}-T2") for name in patients[:30]]
+
+    def meta(kind: str, datatype: str, name: str) -> None:
+        text = f"cancer_study_identifier: pan\ngenetic_alteration_type: {kind}\ndatatype: {datatype}\n"
+        (folder / f"meta_{name}.txt").write_text(f"{text}stable_id: {name}\ndata_filename: data_{name}.txt\n")
+
+    def clinical(name: str, columns: list[str], rows: list[str]) -> None:
+        heads = ["\t".join(columns)] * 2 + ["\t".join(["STRING"] * len(columns)), "\t".join(["1"] * len(columns))]
+        lines = [*(f"#{head}" for head in heads), "\t".join(columns), *rows]
+        (folder / f"data_{name}.txt").write_text("\n".join(lines) + "\n")
+
+    (folder / "meta_study.txt").write_text("cancer_study_identifier: pan\nname: Panels\n")
+    meta("CLINICAL", "PATIENT_ATTRIBUTES", "clinical_patient")
+    meta("CLINICAL", "SAMPLE_ATTRIBUTES", "clinical_sample")
+    meta("MUTATION_EXTENDED", "MAF", "mutations")
+    meta("GENE_PANEL_MATRIX", "GENE_PANEL_MATRIX", "gene_panel_matrix")
+    meta("COPY_NUMBER_ALTERATION", "SEG", "segments")
+    status = ["1:DECEASED" if at % 5 < 3 else "0:LIVING" for at in range(ROWS)]
+    clinical(
+        "clinical_patient",
+        ["PATIENT_ID", "AGE", "OS_STATUS", "OS_MONTHS"],
+        [
+            f"{name}\t{rng.integers(40, 80)}\t{status[at]}\t{rng.exponential(20) + 0.2:.2f}"
+            for at, name in enumerate(patients)
+        ],
+    )
+    clinical("clinical_sample", ["PATIENT_ID", "SAMPLE_ID"], [f"{owner}\t{name}" for owner, name in samples])
+    calls = [
+        f"{gene}\tMissense_Mutation\t{name}\tSomatic"
+        for at, (_, name) in enumerate(samples)
+        for gene in ("TP53", "STK11")
+        if rng.random() < 0.5 and (gene == "TP53" or at % 2)
+    ]
+    head = "Hugo_Symbol\tVariant_Classification\tTumor_Sample_Barcode\tMutation_Status"
+    (folder / "data_mutations.txt").write_text("\n".join([head, *calls]) + "\n")
+    panels = [f"{name}\t{'BIG' if at % 2 else 'SMALL'}" for at, (_, name) in enumerate(samples)]
+    (folder / "data_gene_panel_matrix.txt").write_text("SAMPLE_ID\tmutations\n" + "\n".join(panels) + "\n")
+    (folder / "data_gene_panel_big.txt").write_text("stable_id: BIG\ngene_list:\tTP53\tSTK11\n")
+    (folder / "data_gene_panel_small.txt").write_text("stable_id: SMALL\ngene_list:\tTP53\n")
+    (folder / "data_segments.txt").write_text("ID\tchrom\nP-0000-T1\t1\n")
+    text, output = proposed(tmp_path, folder)
+    assert "150 samples of 120 patients; the first of a patient is taken" in output
+    assert '{name: "STK11", kind: alteration' in text
+    code, output = invoke("check", tmp_path / "p.yaml", "--strict")
+    assert code == 0, output
+    assert "I-STUDY-SKIPPED" in output  # what a correct folder has beside is a note
+    out = completed(tmp_path)
+    made = pd.read_csv(out / "tables" / "cohort.features.csv").set_index("feature")
+    assert made.loc["STK11", "unknown"] == 60  # every second patient's first sample had the small panel
+    assert made.loc["TP53", "unknown"] == 0

@@ -16,7 +16,7 @@ from trialstrat.cohort.readers.table import RawTable
 
 _ID_WORDS = {
     "id", "ids", "pid", "pidnum", "patient", "patientid", "subject", "subjid", "usubjid", "sample", "case", "barcode",
-    "title", "caseid",
+    "title", "caseid", "pseudonym", "patid", "patnr", "patientennummer", "fallnummer",
 }  # fmt: skip
 _PARTS = {"cohort", "study", "studyid", "site", "center", "centre", "dataset", "batch"}
 _ARMS = {"trt", "treat", "arm", "rx", "tx", "treatment"}
@@ -78,6 +78,12 @@ def link_main(seen: Seen, others: Sequence[Seen]) -> Linked:
     frame = seen.raw.frame
     found = candidates(seen)
     known = [_ids_of(other) for other in others]
+    # a name that nobody has thought of: what every row has once, and another table has too
+    found = found or [
+        name
+        for name in map(str, frame.columns)
+        if _unique(frame, name) and any(_share(frame, name, ids) > _OVERLAP for ids in known)
+    ]
     ranked = sorted(
         found,
         key=lambda name: (-max((_share(frame, name, ids) for ids in known), default=0.0), not _unique(frame, name)),

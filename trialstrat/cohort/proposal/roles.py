@@ -18,7 +18,7 @@ Role = Literal["continuous", "categorical", "left out"]
 
 _ARM_NAMES = (
     "trt01p", "trt01a", "actarm", "arm", "arms", "rx", "tx", "trt", "treat", "treatment", "horth", "hormon",
-    "randomised", "randomized", "therapy", "group", "dose", "drug",
+    "randomised", "randomized", "therapy", "studienarm", "behandlung", "therapie", "group", "dose", "drug",
 )  # fmt: skip
 #: Names of arms that are names of much else too: not an arm where some patients have none.
 _ARM_PERHAPS = {"group", "dose", "drug", "therapy"}

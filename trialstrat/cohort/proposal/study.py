@@ -61,7 +61,8 @@ def propose(found: Look) -> Proposal:
     tables = [without_persons(seen) for seen in found.tables]
     known = next((seen for seen in tables if is_adsl(seen.raw) or is_person(seen.raw)), None)
     main_seen = known or max(tables, key=lambda seen: (_outcomes(seen), -tables.index(seen)))
-    others = [seen for seen in tables if seen is not main_seen]
+    # ADTTE before other tables of parameters: all of them call their values AVAL
+    others = sorted((seen for seen in tables if seen is not main_seen), key=lambda seen: not is_adtte(seen.raw))
     linked = [link_main(main_seen, others)]
     skipped = list(found.skipped)
     for seen in others:
@@ -87,7 +88,8 @@ def propose(found: Look) -> Proposal:
         source = replace(_source(entry, facts, [time for _, time, _ in outcomes]), dates=_formats(facts, by_dates))
         arm_facts = here.get(arm.column) if arm else None
         new = _guesses(source, facts, taken, arm_facts, outcomes, compared=arm is not None)
-        shared = at > 0 and set(entry.frame.columns) & set(linked[0].frame.columns) - {entry.id}
+        before = {name for earlier in linked[:at] if earlier.layout != "markers" for name in earlier.frame.columns}
+        shared = at > 0 and set(entry.frame.columns) & before - {entry.id}
         if shared and entry.layout != "markers":
             used = [guess.column for guess in new if guess.role != "left out"]
             source = replace(source, columns=(*sorted(taken & set(here)), *used))
