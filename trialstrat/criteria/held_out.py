@@ -55,7 +55,7 @@ class HeldOutRule:
 def measure(
     held_out: HeldOutRule, outcome: ShownOutcome, protocol: Protocol, rng: np.random.Generator
 ) -> dict[str, Estimate]:
-    """Every quantity of :data:`QUANTITIES` by its short name, with percentile intervals over patients within folds.
+    """Every quantity of :data:`QUANTITIES` by its short name; percentile intervals over patients or clusters in folds.
 
     Concordance is Uno's C up to the horizon over pairs within a fold. Stability is the mean over folds of the share of
     patients selected by both the fold's and the final rule among those selected by either.
@@ -64,8 +64,14 @@ def measure(
     point = _values(held_out, outcome, np.arange(len(held_out.rows)))
     samples = np.empty((0, len(point)))
     if draws:
+        cluster = None if outcome.cluster is None else outcome.cluster[held_out.rows]
         samples = bootstrap(
-            lambda rows: _values(held_out, outcome, rows), len(held_out.rows), draws, rng, strata=held_out.fold
+            lambda rows: _values(held_out, outcome, rows),
+            len(held_out.rows),
+            draws,
+            rng,
+            strata=held_out.fold,
+            groups=cluster,
         )
     until = said_horizon(outcome)
     estimates = {}

@@ -151,7 +151,7 @@ def _net_benefit(record: Record) -> Table:
     for name, predicted in zip(names, pooled, strict=True):
         found = net_benefit(time, event, predicted[usable], at, thresholds)
         treat_all = found.treat_all
-        limits = _benefit_limits(record, time, event, predicted[usable], thresholds)
+        limits = _benefit_limits(record, usable, predicted[usable], thresholds)
         rows += [
             (name, at, float(cut), _finite(value), _finite(lower), _finite(upper))
             for cut, value, lower, upper in zip(thresholds, found.net_benefit, *limits, strict=True)
@@ -176,8 +176,11 @@ def _net_benefit(record: Record) -> Table:
 
 
 def _benefit_limits(
-    record: Record, time: np.ndarray, event: np.ndarray, predicted: np.ndarray, thresholds: np.ndarray
+    record: Record, rows: np.ndarray, predicted: np.ndarray, thresholds: np.ndarray
 ) -> tuple[list[float], list[float]]:
+    """Percentile limits of the decision curve of ``rows``; whole clusters are resampled where there are any."""
+    time, event = record.plan.time[rows], record.plan.event[rows].astype(np.int64)
+    cluster = record.plan.outcome.cluster
     draws, level = record.plan.cohort.protocol.models.bootstrap, record.plan.cohort.protocol.analysis.level
     if draws < FEWEST_DRAWS:
         return [float("nan")] * thresholds.size, [float("nan")] * thresholds.size
@@ -187,7 +190,7 @@ def _benefit_limits(
     def statistic(sample: np.ndarray) -> np.ndarray:
         return net_benefit(time[sample], event[sample], predicted[sample], at, thresholds).net_benefit
 
-    values = bootstrap(statistic, time.size, draws, rng)
+    values = bootstrap(statistic, time.size, draws, rng, groups=None if cluster is None else cluster[rows])
     found = [bootstrap_interval(column, level) for column in values.T]
     return [entry.lower for entry in found], [entry.upper for entry in found]
 

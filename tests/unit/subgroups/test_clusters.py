@@ -10,6 +10,7 @@ import pytest
 from tests.helpers.synthetic import cohort, trial
 from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import shown_outcome
+from trialstrat.criteria.held_out import HeldOutRule, measure
 from trialstrat.models.folds import outer_folds
 from trialstrat.subgroups.benefit import benefit_study
 from trialstrat.subgroups.interactions import linear_interactions, random_signs, weighted_cox_interactions
@@ -116,3 +117,21 @@ def test_no_cluster_is_split_between_folds() -> None:
     for fold in made[:-1]:
         for train, test in ((fold.train, fold.test), *fold.inner):
             assert not set(label[train]) & set(label[test])
+
+
+def test_whole_clusters_are_resampled_for_the_rule_of_enrichment() -> None:
+    once, twice = doubled()
+    width = []
+    for entry, cluster in ((once, True), (twice, True), (twice, False)):
+        outcome = shown_outcome(entry)
+        inside = entry.frame["marker"].to_numpy() > 0.5
+        half = np.arange(entry.n) >= entry.n // 2
+        rule = HeldOutRule(
+            rows=np.arange(entry.n), fold=half.astype(np.int64), inside=inside, by_fold=np.array([inside, inside]),
+            final=inside, risk=entry.frame["marker"].to_numpy(),
+        )  # fmt: skip
+        own = outcome if cluster else replace(outcome, cluster=None)
+        found = measure(rule, own, entry.protocol, np.random.default_rng(2))["share"]
+        width.append(found.upper - found.lower)
+    assert width[1] == pytest.approx(width[0], rel=0.2)
+    assert width[2] < 0.85 * width[0]
