@@ -1,7 +1,8 @@
-"""Forty files that look odd and are sound: none may be refused, and none warned about unless the case says so."""
+"""Seventy files that look odd and are sound: none may be refused, and none warned about unless the case says so."""
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import pytest
@@ -27,6 +28,11 @@ def src(**rest: Any) -> dict[str, Any]:
 
 def end(**rest: Any) -> dict[str, Any]:
     return {"endpoints": [{**END, **rest}]}
+
+
+def dated() -> dict[str, Any]:
+    """Times from START to END."""
+    return end(time=None, start="START", end="END", unit="days")
 
 
 #: name -> file content, changes of the study, patients
@@ -103,11 +109,48 @@ CASES: dict[str, tuple[str | bytes, dict[str, Any], int]] = {
         src(missing=["NA", "-99", "."]) | {"covariates": [{**BOTH[0], "missing_limit": 1}, BOTH[1]]},
         4,
     ),
-}
+    "bars between fields": (PLAIN.replace('"', "").replace(",", "|"), {"covariates": BOTH}, 4),
+    "tabs between fields": (PLAIN.replace('"', "").replace(",", "\t"), {"covariates": BOTH}, 4),
+    "blanks after the commas": ("ID, T, E, X\na, 1, 1, 2\nb, 2, 0, 3\nc, 3, 1, 5\n", col("X"), 3),
+    "gzip with the name of a table": (gzip.compress(PLAIN.encode(), mtime=0), {"covariates": BOTH}, 4),
+    "cp1252 as declared": (
+        table(G=["weiß", "grün", "weiß", "grün"]).encode("cp1252"), src(encoding="cp1252") | col("G", "categorical"), 4,
+    ),
+    "a group sign that is declared": ("ID;T;E;X\na;1;1;1000,5\nb;2;0;20,25\nc;3;1;3\n", src(decimal=",") | col("X"), 3),
+    "ids of ten digits like telephones": (
+        table(ID=[f"{2025550100 + at}" for at in range(4)], X=[1, 2, 3, 5]), col("X"), 4,
+    ),
+    "ids with blanks inside": (table(ID=["A 1", "A 2", "B 1", "B 2"], X=[1, 2, 3, 5]), col("X"), 4),
+    "ids with umlauts": (table(ID=["Ä1", "Ö2", "Ü3", "ß4"], X=[1, 2, 3, 5]), col("X"), 4),
+    "ids of a hash": (table(ID=[f"{at:032x}" for at in range(4)], X=[1, 2, 3, 5]), col("X"), 4),
+    "dates as a German registry writes them": (
+        table(START=["01.02.2015"] * 4, END=["3.4.2015", "01.12.2016", "28.02.2017", "05.05.2018"], X=[1, 2, 3, 5]),
+        src(dates={"START": "DD.MM.YYYY", "END": "DD.MM.YYYY"}) | dated(), 4,
+    ),
+    "dates as SAS prints them": (
+        table(START=["01FEB2015"] * 4, END=["3APR2015", "01DEC2016", "28feb2017", "05May2018"], X=[1, 2, 3, 5]),
+        src(dates={"START": "DDMMMYYYY", "END": "DDMMMYYYY"}) | dated(), 4,
+    ),
+    "dates with a time of day": (
+        table(START=["2015-02-01T08:30:00"] * 4, END=["2015-04-03 00:00:00", "2016-12-01", "2017-02-28", "2018-05-05"]),
+        dated(), 4,
+    ),
+    "a leap day": (
+        table(START=["2016-02-29"] * 4, END=["2017-02-28", "2020-02-29", "2018-01-01", "2019-01-01"]), dated(), 4,
+    ),
+    "ages of ninety and more": (table(AGE=[91, 95, 60, 70], X=[1, 2, 3, 5]), col("AGE", unit="years"), 4),
+    "a drug called name": (table(name=["Aspirin", "Placebo", "Aspirin", "Placebo"]), col("name", "categorical"), 4),
+    "a ratio called zip": (table(zip=[0.12, 0.35, 0.5, 0.77]), col("zip"), 4),
+    "a score of one decimal that ends in zero": (table(X=["1.0", "2.50", "3.10", "4"]), col("X"), 4),
+    "levels that are signs": (table(G=["+", "-", "+", "-"]), col("G", "categorical", levels=["+", "-"]), 4),
+    "blood groups": (table(G=["0", "A", "AB", "B"]), col("G", "categorical", levels=["0", "A", "AB", "B"]), 4),
+    "percents as numbers": (table(X=[0, 12.5, 99, 100]), col("X", minimum=0, maximum=100), 4),
+    "times of half days": (table(T=[0.5, 1.5, 2, 3], X=[1, 2, 5, 3]), end(unit="days") | col("X"), 4),
+}  # fmt: skip
 
 
-def test_there_are_forty():
-    assert len(CASES) >= 40
+def test_there_are_sixty():
+    assert len(CASES) >= 60
 
 
 @pytest.mark.parametrize("name", CASES)
