@@ -102,7 +102,8 @@ def fit_logistic(design, treated, control, ridge, coef, probability):
     -------
     bool
         Whether there is a maximum. Where covariates separate the arms, completely or in part, the likelihood stops
-        rising while the coefficients go on (Albert & Anderson 1984): False, as in :func:`trialstrat.stats.propensity`.
+        rising while the coefficients go on (Albert & Anderson 1984): False, as in :func:`trialstrat.stats.propensity`;
+        False too where a maximum lies so far out (log odds of some seventy) that it cannot be told from none.
     """
     q = design.shape[1]
     gradient, step = np.zeros(q), np.zeros(q)
