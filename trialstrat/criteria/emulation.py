@@ -13,6 +13,7 @@ from trialstrat.cohort.cohort import Cohort
 from trialstrat.cohort.shown import ShownOutcome, shown_outcome
 from trialstrat.disclosure.cells import is_small
 from trialstrat.errors import InvalidInputError
+from trialstrat.stats.partial_likelihood import independent_columns
 from trialstrat.stats.propensity import propensity, propensity_weights
 from trialstrat.stats.subset_effects import (
     MOST_CRITERIA,
@@ -124,7 +125,6 @@ class Emulation:
         if arm.size == 0 or arm.min() == arm.max():
             return None, "an arm is empty"
         values = self.coding.values[rows]
-        varied = np.ptp(values, axis=0) > 0
         out = np.zeros(len(rows))
         if self.weighting == "trialpathfinder":
             found, ok = penalised_weights(arm, values)
@@ -132,14 +132,27 @@ class Emulation:
                 return None, "the penalised propensity model did not converge"
             out[rows] = found
             return out, ""
-        if not varied.any():
-            return None, "no confounder varies among these patients"
-        model = propensity(arm, values[:, varied])
-        if model.status != "ok":
-            return None, f"no propensity model: {model.reason}"
+        score, reason = _score(arm, values)
+        if reason:
+            return None, f"no propensity model: {reason}"
         kind = "overlap" if self.weighting == "overlap" else "ate"
-        out[rows] = propensity_weights(model.score, arm, estimand=kind, stabilised=kind == "ate").weights
+        out[rows] = propensity_weights(score, arm, estimand=kind, stabilised=kind == "ate").weights
         return out, ""
+
+
+def _score(arm: Integers, values: Floats) -> tuple[Floats, str]:
+    """Probability of treatment among some patients, and why there is none.
+
+    Criteria may leave a confounder with one level, or without its reference level: columns that do not vary or follow
+    from others are left out, which moves no probability; without any the probability is the share of the treated.
+    """
+    spread = values.std(axis=0)
+    scaled = (values - values.mean(axis=0)) / np.where(np.ptp(values, axis=0) > 0, spread, 1.0)
+    keep = independent_columns(scaled.T @ scaled / len(scaled), 1.0)
+    if not keep.any():
+        return np.full(arm.size, arm.mean()), ""
+    model = propensity(arm, values[:, keep])
+    return model.score, "" if model.status == "ok" else model.reason
 
 
 def declared_weighting(cohort: Cohort) -> Weighting:

@@ -424,3 +424,23 @@ def test_few_patients_without_a_confounder_do_not_show_as_a_difference_of_sizes(
     whole = impact_study(made, judged, horizon=12.0, rng=np.random.default_rng(1))
     assert whole is not None
     assert whole.result.estimate("impact.shapley.log_hazard_ratio.drug_vs_control.M").n == 300
+
+
+@pytest.mark.parametrize("left", [("m", "x"), ("x",)])
+def test_criteria_that_leave_a_confounder_without_levels_still_have_an_effect(left):
+    """Without the reference level the others add up to one; with one level nothing varies. As in the batch."""
+    sexes = {"column": "sex", "kind": "categorical", "levels": ["f", "m", "x"]}
+    arms = {**OBSERVED["arms"], "confounders": ["sex"]}
+    made, judged = cohort_of(protocol(arms=arms, covariates=[sexes, {"column": "age", "kind": "continuous"}]))
+    rng = np.random.default_rng(3)
+    sex = pd.Categorical.from_codes(rng.integers(0, 3, made.n), ["f", "m", "x"])
+    made = replace(made, frame=made.frame.assign(sex=sex))
+    inside = np.isin(np.asarray(sex), left)
+    judged = (*judged, replace(judged[0], id="S", admits=inside))
+    emulation = emulate(made, judged, comparisons(made)[0], 12.0)
+    found = emulation.effect(inside)
+    assert found.status == "ok"
+    mask = 1 << emulation.players.index(3)
+    batch = emulation.evaluate(np.array([mask]))
+    assert np.log(found.relative.value) == pytest.approx(batch.relative[0], abs=1e-7)
+    assert found.absolute.value == pytest.approx(batch.absolute[0], abs=1e-7)
