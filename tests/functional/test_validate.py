@@ -68,7 +68,10 @@ def test_scores_are_those_of_the_stored_model_on_these_patients(trained: Path, t
     error = brier(time, event, model.survival(table, times), times, censoring=censoring).integrated
     assert found["validation.ibs"]["value"] == pytest.approx(error, abs=1e-12)
     assert found["validation.calibration_slope"]["status"] == "ok"
-    assert (out / "report.html").read_text().count("What was frozen, on these patients") >= 1
+    page = (out / "report.html").read_text()
+    assert page.count("What was frozen, on these patients") >= 1
+    assert f"C {expected:.3f} (" in page
+    assert "held out in the study that made it" in page
     stored = b"".join(entry.read_bytes() for entry in out.rglob("*") if entry.is_file())
     assert OTHERS.encode() not in stored
 

@@ -93,6 +93,7 @@ def validate_model(
         "unit": frozen.unit,
         "horizon": whole_horizon(frozen.horizon),
         "score_horizon": whole_horizon(task.horizon),
+        "lead": _lead(frozen, scores.get("uno_c"), before.get("uno_c")),
     }
     return StageResult(
         stage="validation",
@@ -100,6 +101,15 @@ def validate_model(
         tables=(_compared(scores, before), *_calibration(scores, task.horizon)),
         facts=facts,
     )
+
+
+def _lead(frozen: FrozenModel, score: HeldOutScore, held: Estimate | None) -> str:
+    """The first sentence of the report's section."""
+    if not np.isfinite(score.value):
+        return f"How well the frozen model ({frozen.label}) predicts here cannot be estimated: {score.reason}"
+    limits = f" ({score.lower:.3f} to {score.upper:.3f})" if np.isfinite(score.lower) else ""
+    there = f"; it was {held.value:.3f} held out in the study that made it" if held and held.status == "ok" else ""
+    return f"The frozen model ({frozen.label}) has Uno's C {score.value:.3f}{limits} in these patients{there}"
 
 
 def _estimate(cohort: Cohort, task: EvaluationTask, score: HeldOutScore) -> Estimate:
