@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from trialstrat.cohort.columns import rows
 from trialstrat.cohort.identifier_patterns import CONTENT_RULES, EMAIL, SSN_INSIDE
 from trialstrat.cohort.identifiers import Identifier, declared, find_identifiers, name_rules, words_of
 from trialstrat.cohort.readers.beside import Beside
@@ -79,7 +80,7 @@ def _columns(beside: Beside, skip: set[str]) -> list[tuple[Identifier, NDArray[n
         return seen
     first = ~frame[beside.id_column].duplicated().to_numpy(dtype=bool)
     skip = skip | {entry.column for entry, _ in seen}
-    once = find_identifiers(frame[first], skip=skip, id_column=beside.id_column)
+    once = find_identifiers(rows(frame, first), skip=skip, id_column=beside.id_column)
     return [*seen, *((entry, lines[first][entry.rows]) for entry in once)]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from trialstrat.cohort.columns import column as column_of
 from trialstrat.cohort.rules import finding, visible
 from trialstrat.features.spec import VariableSpec
 from trialstrat.models.frozen import FrozenModel
@@ -21,7 +22,9 @@ MOST_APART = 10.0
 _NUMERIC = ("continuous", "marker")
 
 
-def mismatches(cohort: Cohort, frozen: FrozenModel, declared: Mapping[str, Mapping[str, Any]], place: tuple[str, str]):
+def mismatches(
+    cohort: Cohort, frozen: FrozenModel, declared: Mapping[str, Mapping[str, Any]], place: tuple[str, str]
+) -> list[Finding]:
     """Every fault of a cohort as input of a frozen model.
 
     Parameters
@@ -50,7 +53,7 @@ def _variable(cohort: Cohort, spec: VariableSpec, declared: Mapping[str, Any], p
     column = spec.column
     if column not in cohort.frame and column not in cohort.markers:
         return [finding("E-VALID-COLUMN", source=here, column=column, detail=f"a feature of the model of {there}")]
-    values = cohort.frame[column] if column in cohort.frame else cohort.markers[column]
+    values = column_of(cohort.frame if column in cohort.frame else cohort.markers, column)
     numeric = pd.api.types.is_numeric_dtype(values.dtype)
     if numeric != (spec.coding in _NUMERIC):
         kinds = ("numbers", "levels") if numeric else ("levels", "numbers")
@@ -78,7 +81,7 @@ def _levels(cohort: Cohort, values: pd.Series, spec: VariableSpec, place: tuple[
     unseen = ~values.isna() & ~values.astype(str).isin(spec.levels)
     if not unseen.any():
         return []
-    counts = values[unseen].astype(str).value_counts()
+    counts = pd.Series(values[unseen].astype(str)).value_counts()
     minimum = cohort.protocol.disclosure.minimum_cell
     common = [visible(str(level)) for level, count in counts.items() if int(count) >= minimum]
     named = f": {', '.join(common[:5])}" if common else ""

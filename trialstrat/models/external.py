@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from trialstrat.results import Cell, Column, Estimate, StageResult, Table
 
 if TYPE_CHECKING:
     from trialstrat.cohort.cohort import Cohort
+    from trialstrat.protocol.model import TimeUnit
 
 LABELS = {
     "uno_c": "Uno's C",
@@ -65,7 +66,7 @@ def validate_model(
     shown = shown_outcome(cohort)
     if shown.time is None or shown.event is None or shown.entry is not None:
         raise NotEstimableError("the frozen model predicts a time from time zero to an event; this endpoint is none.")
-    time = shown.time * unit_factor(shown.unit, frozen.unit)
+    time = shown.time * unit_factor(cast("TimeUnit", shown.unit), cast("TimeUnit", frozen.unit))
     event = shown.event == 1
     times, scored, auc_at = score_times(time, frozen.horizon, FOLLOWED, ())
     X = build(cohort, frozen.spec).values

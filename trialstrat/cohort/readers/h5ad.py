@@ -75,7 +75,7 @@ def read_obs(payload: Payload) -> RawTable:
             if "obs" not in file:
                 detail = "an HDF5 file without X, obs and var: no AnnData"
                 raise RefusedError(finding("E-FILE-FORMAT", source=payload.name, detail=detail))
-            group = file["obs"]
+            group: Any = file["obs"]
             names = _names(group)
             index = str(group.attrs.get("_index", "_index"))
             columns = {"sample" if index == "_index" else index: names}
@@ -119,8 +119,9 @@ def _texts(node: Any) -> list[str] | None:
     if isinstance(node, h5py.Group):
         if not {"categories", "codes"} <= set(node):
             return None
-        names = _texts(node["categories"]) or []
-        return ["" if code < 0 else names[code] for code in node["codes"][()]]
+        parts: Any = node
+        names = _texts(parts["categories"]) or []
+        return ["" if code < 0 else names[code] for code in parts["codes"][()]]
     cells = np.atleast_1d(node[()])
     if cells.ndim != 1 or cells.dtype.names is not None:
         return None
