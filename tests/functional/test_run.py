@@ -241,3 +241,22 @@ def test_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_interrupt_that_went_unheard_is_heard_at_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    import signal
+
+    from trialstrat.cli import signals
+    from trialstrat.cli.progress import Terminal
+
+    asked: list[int] = []
+    monkeypatch.setattr(signals, "_asked", asked)
+    bar = Terminal(quiet=True)
+    bar.stage("one")
+    asked.append(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        bar.advance()
+    asked[:] = [signal.SIGTERM]
+    with pytest.raises(SystemExit) as left:
+        bar.stage("two")
+    assert left.value.code == 143

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,8 +17,9 @@ from typing import Annotated, NoReturn, ParamSpec, TypeVar
 
 import typer
 
+from trialstrat.cli import signals
 from trialstrat.cli.progress import Terminal
-from trialstrat.errors import EXIT_BUG, EXIT_SIGINT, EXIT_SIGTERM, TrialstratError, UsageError
+from trialstrat.errors import EXIT_BUG, EXIT_SIGINT, TrialstratError, UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,14 +47,9 @@ Strict = Annotated[bool, typer.Option("--strict", help="Stop on warnings (exit c
 
 def main() -> NoReturn:
     """Entry point of the console script."""
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    signals.install()
     app()
     sys.exit(0)
-
-
-def _on_sigterm(_number: int, _frame: object) -> NoReturn:
-    """Unwind as after Ctrl-C, so that temporary folders are removed, then leave with 143."""
-    raise SystemExit(EXIT_SIGTERM)
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:

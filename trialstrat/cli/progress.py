@@ -6,6 +6,8 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from trialstrat.cli.signals import raise_if_asked
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -43,6 +45,7 @@ class Terminal:
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Finish the bar of the last stage and begin another."""
+        raise_if_asked()
         if self._bars is None:
             return
         if self._task is not None:
@@ -52,5 +55,6 @@ class Terminal:
 
     def advance(self, steps: int = 1) -> None:
         """Move the current bar."""
+        raise_if_asked()
         if self._bars is not None and self._task is not None:
             self._bars.advance(self._task, steps)
