@@ -70,6 +70,12 @@ def test_scores_are_those_of_the_stored_model_on_these_patients(trained: Path, t
     assert found["validation.calibration_slope"]["status"] == "ok"
     page = (out / "report.html").read_text()
     assert page.count("What was frozen, on these patients") >= 1
+    first = page[page.index("Does it rank") : page.index("What was frozen, on these patients")]
+    assert f"has Uno&#39;s C {expected:.3f}" in first
+    slope = found["validation.calibration_slope"]["value"]
+    assert f"the calibration slope is {slope:.2f} (" in first.lower()
+    assert "Nothing was fitted, tuned or chosen on these patients." in first
+    assert "Whom to enrol" not in page
     assert f"C {expected:.3f} (" in page
     assert "held out in the study that made it" in page
     stored = b"".join(entry.read_bytes() for entry in out.rglob("*") if entry.is_file())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trialstrat.report import format as fmt
-from trialstrat.report import sentences
+from trialstrat.report import sentences, validation_cover
 from trialstrat.report.context import Context
 from trialstrat.report.criteria_text import criteria_text
 from trialstrat.report.curve_views import Source, curves, numbers, time_ticks
@@ -33,6 +33,7 @@ PLACES = {"inside": "Inside the criteria", "outside": "Outside the criteria"}
 def build(context: Context) -> Cover:
     """The whole of page one."""
     study = context.study
+    validated = validation_cover.is_validation(context)
     badge, meaning = BADGES[context.record.evidence]
     facts = [
         ("Protocol", f"{study.get('id', '')} version {study.get('version', '')}".strip()),
@@ -46,9 +47,11 @@ def build(context: Context) -> Cover:
         facts=tuple((name, value) for name, value in facts if value),
         badge=badge,
         badge_text=meaning,
-        answers=sentences.answers(context),
-        cards=(_enrol(context), _expect(context), _beware(context)),
-        not_shown=not_shown(context),
+        answers=validation_cover.answers(context) if validated else sentences.answers(context),
+        cards=validation_cover.cards(context, _beware(context))
+        if validated
+        else (_enrol(context), _expect(context), _beware(context)),
+        not_shown=validation_cover.not_shown(context) if validated else not_shown(context),
         figure=figure(context),
     )
 
@@ -126,8 +129,10 @@ def limits(context: Context) -> list[str]:
 
 
 def _told(finding: Finding) -> str:
-    """A finding without its code, which belongs to the sections."""
-    return fmt.sentence(finding.text().removeprefix(finding.code).strip())
+    """A finding without its code, which belongs to the sections; the name of a file keeps its letters."""
+    text = finding.text().removeprefix(finding.code).strip()
+    said = fmt.sentence(text)
+    return text[0] + said[1:] if "." in finding.source and text.startswith(finding.source) else said
 
 
 def _beware(context: Context) -> Card:
