@@ -195,8 +195,8 @@ def _labels(joined: Joined, name: str | None, missing: str) -> tuple[NDArray[np.
 
 def _split(cluster: NDArray[np.object_], groups: NDArray[np.object_]) -> Mask:
     """Rows (n,) of clusters that lie in several groups."""
-    several = pd.Series(groups).groupby(cluster).transform("nunique") > 1
-    return several.to_numpy(dtype=np.bool_)
+    count = pd.Series(groups).groupby(cluster).transform("nunique")
+    return np.asarray(count, dtype=np.int64) > 1
 
 
 def _markers(protocol: Protocol, joined: Joined) -> tuple[Markers, list[Finding]]:
