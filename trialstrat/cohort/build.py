@@ -99,7 +99,7 @@ def read_cohort(loaded: LoadedProtocol, data_root: Path | None = None, *, keep_a
     wrong = errors(lint(loaded))
     if wrong:
         raise ProtocolError(*(f"{entry.text()} Nothing written." for entry in wrong))
-    cohort, findings = _assemble(loaded.protocol, data_root or loaded.folder, keep_all=keep_all)
+    cohort, findings = _assemble(loaded, data_root or loaded.folder, keep_all=keep_all)
     raise_for(findings)
     if cohort is None:
         raise ValueError("no cohort and no error finding")
@@ -108,11 +108,14 @@ def read_cohort(loaded: LoadedProtocol, data_root: Path | None = None, *, keep_a
 
 def check(loaded: LoadedProtocol, data_root: Path | None = None) -> tuple[Finding, ...]:
     """Every finding about the data that a protocol names; faults of the data are findings, never exceptions."""
-    return _assemble(loaded.protocol, data_root or loaded.folder)[1]
+    return _assemble(loaded, data_root or loaded.folder)[1]
 
 
-def _assemble(protocol: Protocol, root: Path, *, keep_all: bool = False) -> tuple[Cohort | None, tuple[Finding, ...]]:
+def _assemble(
+    loaded: LoadedProtocol, root: Path, *, keep_all: bool = False
+) -> tuple[Cohort | None, tuple[Finding, ...]]:
     """The cohort, or None with the errors that prevent it: as many as can be seen at once."""
+    protocol = loaded.protocol
     reader = SourcesReader(protocol, root)
     molecular = reader.read()
     prepared, findings = reader.prepared, tuple(reader.findings)
@@ -130,7 +133,7 @@ def _assemble(protocol: Protocol, root: Path, *, keep_all: bool = False) -> tupl
     if errors(findings) or broken:
         return None, findings
     tables = {**long.frames, **events.frames}
-    return _select(protocol, joined, typed, tables, steps, sources, derived, findings, keep_all=keep_all)
+    return _select(loaded, joined, typed, tables, steps, sources, derived, findings, keep_all=keep_all)
 
 
 def _type(protocol: Protocol, joined: Joined) -> _Typed:
@@ -212,7 +215,7 @@ def _markers(protocol: Protocol, joined: Joined) -> tuple[Markers, list[Finding]
 
 
 def _select(
-    protocol: Protocol,
+    loaded: LoadedProtocol,
     joined: Joined,
     typed: _Typed,
     long: Mapping[str, pd.DataFrame],
@@ -224,6 +227,7 @@ def _select(
     keep_all: bool,
 ) -> tuple[Cohort | None, tuple[Finding, ...]]:
     """Apply eligibility and the declared drops, look at what is left, and freeze it."""
+    protocol = loaded.protocol
     tables = judged_tables(protocol, joined, typed.frame, long)
     keep, criteria_steps, eligibility = apply_criteria(protocol.eligibility, tables)
     drops = (*_armless(protocol, typed.arm), *typed.outcomes[protocol.estimand.endpoint].drops)
@@ -232,7 +236,7 @@ def _select(
     all_steps = (*steps, *criteria_steps, *drop_steps)
     findings = (
         *findings,
-        *findings_on(protocol.eligibility, tables, next(iter(joined.files.values()))),
+        *findings_on(protocol.eligibility, tables, next(iter(joined.files.values())), _criteria_lines(loaded)),
         *too_few(protocol, joined, typed.arm, typed.outcomes[protocol.estimand.endpoint].outcome, keep, all_steps),
     )
     if errors(findings):
@@ -274,6 +278,12 @@ def _select(
         everyone=_everyone(protocol, joined, replace(typed, frame=derived.among(typed.frame, usable)), tables, usable),
     )
     return cohort, findings
+
+
+def _criteria_lines(loaded: LoadedProtocol) -> dict[str, int]:
+    """The line of every criterion that was read from a file."""
+    lines = {entry.id: loaded.line(f"eligibility.{at}") for at, entry in enumerate(loaded.protocol.eligibility)}
+    return {name: line for name, line in lines.items() if line is not None}
 
 
 def _armless(protocol: Protocol, arm: NDArray[np.object_] | None) -> list[tuple[str, str, Mask]]:

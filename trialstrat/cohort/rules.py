@@ -249,7 +249,11 @@ RULES: dict[str, Rule] = {
             "no patient has the values that this criterion needs: its missing policy decides all",
             "Check the column and its missing codes, or drop the criterion",
         ),
-        ("I-CRIT-ALWAYS", "this criterion removes nobody of these data", ""),
+        (
+            "I-CRIT-ALWAYS",
+            "this criterion removes nobody of these data",
+            "Nothing to do where all of them were enrolled under it; else correct its threshold or unit",
+        ),
         ("E-CRIT-CLASS", "no variant of this class is in the file, nor is it a class of MAF", "Correct the class"),
         ("N-CRITERION-NONE", "no patient is left after this criterion", "Check its conditions and units"),
     )

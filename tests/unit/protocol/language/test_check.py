@@ -149,6 +149,9 @@ def test_criteria_that_nobody_or_everybody_passes_in_the_data() -> None:
         ("W-CRIT-UNKNOWN", "warning"),
     ]
     assert [finding.text().split(": ")[2].split(".")[0] for finding in findings[:2]] == ["none", "all"]
+    assert all(finding.remedy for finding in findings)
+    placed = findings_on(criteria, tables, "p.csv", {"all": 57})
+    assert "of these data: all (line 57 of the protocol). Nothing to do" in placed[1].text()
 
 
 def test_a_number_without_any_unit_is_noted() -> None:
