@@ -106,7 +106,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = [f"{line},2020-03-10,{state}" for line, state in zip(map(without_signal, rows(N)), msi, strict=True)]
     (folder / "patients.csv").write_text(f"{HEAD.strip()},enrolled,msi\n" + "\n".join(lines) + "\n", encoding="utf-8")
     head = "Hugo_Symbol\tVariant_Classification\tTumor_Sample_Barcode\tHGVSp_Short\n"
-    body = [f"{gene}\t{kind}\t{name(at)}\t{change}\n" for at in range(N) for gene, kind, change in variants(at)]
+    # an old name of the laboratory's own, which only the protocol's gene_symbols can resolve
+    body = [
+        f"{'EGFR-OLD' if gene == 'EGFR' and at % 2 else gene}\t{kind}\t{name(at)}\t{change}\n"
+        for at in range(N)
+        for gene, kind, change in variants(at)
+    ]
     (folder / "variants.maf").write_text(head + "".join(body), encoding="utf-8")
     (folder / "panel.txt").write_text("EGFR\nKRAS\nTTN\n", encoding="utf-8")
     copies = {name(at): 2 if at % 13 == 0 else 0 for at in range(N) if at % 11}
@@ -121,7 +126,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "outer_folds: 3", "outer_folds: 2"
     )
     start, end = text.index("eligibility:"), text.index("covariates:")
-    (folder / "small.yaml").write_text(text[:start] + ELIGIBILITY + text[end:], encoding="utf-8")
+    symbols = "gene_symbols: {resolve: {EGFR-OLD: EGFR}}\n"
+    (folder / "small.yaml").write_text(text[:start] + symbols + ELIGIBILITY + text[end:], encoding="utf-8")
     return folder
 
 
@@ -172,6 +178,7 @@ def test_frozen_criteria_say_where_events_are_found(run: Path) -> None:
     }  # fmt: skip
     assert [feature["name"] for feature in body["features"]] == ["burden"]
     assert [source["name"] for source in body["sources"]] == ["mutations", "cna", "rna", "lab"]
+    assert body["gene_symbols"] == {"resolve": {"EGFR-OLD": "EGFR"}}
     assert body["patients"] == {
         "name": "trial", "file": "trial", "id": "patient", "id_rules": ["trim"], "missing": ["not known"]
     }  # fmt: skip

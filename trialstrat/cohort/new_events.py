@@ -12,6 +12,7 @@ from trialstrat.cohort.molecular import PatientMatrix, PatientVariants
 from trialstrat.cohort.new_features import columns_of, read_beside
 from trialstrat.cohort.rules import RefusedError, raise_for
 from trialstrat.errors import DataError
+from trialstrat.protocol.features_model import GeneSymbols
 from trialstrat.protocol.language.criterion import Criterion
 from trialstrat.protocol.language.schema import Schema, TableSchema
 from trialstrat.protocol.model import Source
@@ -24,6 +25,7 @@ def read_events(
     sources: Sequence[Source],
     patients: tuple[Path, Source],
     files: Mapping[str, Path],
+    symbols: GeneSymbols | None = None,
 ) -> pd.DataFrame:
     """Variants (MAF, VCF) or a matrix of new patients as rows of events.
 
@@ -41,6 +43,8 @@ def read_events(
         The table of new patients and how it is read.
     files : mapping of str to Path
         The file of every source.
+    symbols : GeneSymbols, optional
+        How the study brought gene symbols together.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def read_events(
         A file that cannot be read as declared, several samples of one patient that no rule tells apart, samples of
         nobody who is to be screened, or a gene that may be several.
     """
-    _, joined, molecular = read_beside(sources, (), *patients, files)
+    _, joined, molecular = read_beside(sources, (), *patients, files, symbols)
     held = molecular.variants.get(name) or molecular.matrices[name]
     if not _seen(held) & {str(entry) for entry in joined.ids}:
         told = "Give samples the patients' ids, or id_rules: to the source in the protocol"

@@ -16,7 +16,7 @@ from trialstrat.cohort.prepare import prepare
 from trialstrat.cohort.readers.registry import read_file
 from trialstrat.cohort.rules import raise_for
 from trialstrat.cohort.sources import SourcesReader
-from trialstrat.protocol.features_model import Feature
+from trialstrat.protocol.features_model import Feature, GeneSymbols
 from trialstrat.protocol.model import Protocol, Source
 
 #: Labels of levels are named in messages from this many rows on.
@@ -41,6 +41,7 @@ def read_beside(
     patients: Path,
     first: Source,
     files: Mapping[str, Path],
+    symbols: GeneSymbols | None = None,
 ) -> tuple[Protocol, Joined, Molecular]:
     """New patients, and what stands beside them, read as the study declared it.
 
@@ -56,6 +57,8 @@ def read_beside(
         How it is read; ``id`` is its column of the patient id, or ``row``.
     files : mapping of str to Path
         The file of every source.
+    symbols : GeneSymbols, optional
+        How the study brought gene symbols together.
 
     Returns
     -------
@@ -69,7 +72,9 @@ def read_beside(
     """
     placed = tuple(source.model_copy(update={"file": files[source.name].name, "dataset": None}) for source in sources)
     # only what is read is declared here: there is no outcome among new patients
-    plan = Protocol.model_construct(sources=placed, features=tuple(features), endpoints=())
+    plan = Protocol.model_construct(
+        sources=placed, features=tuple(features), endpoints=(), gene_symbols=symbols or GeneSymbols()
+    )
     ready = prepare(first, read_file(patients, first), columns_needed(plan), {})
     reader = SourcesReader(plan, patients.parent, {name: path.parent for name, path in files.items()})
     reader.prepared.append(ready)
@@ -81,7 +86,12 @@ def read_beside(
 
 
 def derived_columns(
-    features: Sequence[Feature], sources: Sequence[Source], patients: Path, first: Source, files: Mapping[str, Path]
+    features: Sequence[Feature],
+    sources: Sequence[Source],
+    patients: Path,
+    first: Source,
+    files: Mapping[str, Path],
+    symbols: GeneSymbols | None = None,
 ) -> pd.DataFrame:
     """One column per feature, by patient; none of the features is learned from other patients.
 
@@ -90,7 +100,7 @@ def derived_columns(
     DataError
         A file that cannot be read as declared, or a feature that cannot be derived.
     """
-    plan, joined, molecular = read_beside(sources, features, patients, first, files)
+    plan, joined, molecular = read_beside(sources, features, patients, first, files, symbols)
     made, derivation = derive(plan, joined, molecular)
     raise_for(derivation.findings)
     columns = {feature.name: column(made.frame, feature.name) for feature in features}

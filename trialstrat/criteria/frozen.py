@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from trialstrat.errors import IntegrityError
 from trialstrat.protocol.base import Declared, Name
 from trialstrat.protocol.declared_schema import declared_schema, variable_columns
-from trialstrat.protocol.features_model import Feature, SignatureFeature
+from trialstrat.protocol.features_model import Feature, GeneSymbols, SignatureFeature
 from trialstrat.protocol.language.criterion import Criterion, distinct
 from trialstrat.protocol.language.model import Condition
 from trialstrat.protocol.language.names import kinds_asked, long_tables, on_patients, patient_columns
@@ -50,6 +50,9 @@ class FrozenCriteria(Declared):
     molecular: Molecular = Molecular()
     features: tuple[Feature, ...] = Field(default=(), description="Columns that can be derived for new patients.")
     sources: tuple[Source, ...] = Field(default=(), description="How files beside the patients are read.")
+    gene_symbols: GeneSymbols = Field(
+        default=GeneSymbols(), description="How gene symbols are brought together; a file of HGNC stays with the study."
+    )
     patients: Source | None = Field(
         default=None, description="How the patients' file is read; its columns are named and in the units said above."
     )
@@ -114,6 +117,7 @@ def freeze(protocol: Protocol, rules: tuple[FoundRule, ...], others: Collection[
     unlisted = {name: _undeclared(name, asked.get(name), nodes, protocol.molecular) for name in used}
     schema = declared_schema(protocol)
     features = tuple(entry for entry in protocol.features if entry.name in used and _for_new_patients(entry))
+    sources = _sources(protocol, features, tables)
     frozen = FrozenCriteria(
         study=protocol.id,
         version=protocol.version,
@@ -125,7 +129,8 @@ def freeze(protocol: Protocol, rules: tuple[FoundRule, ...], others: Collection[
         time_zero=zero,
         molecular=schema.molecular,
         features=features,
-        sources=_sources(protocol, features, tables),
+        sources=sources,
+        gene_symbols=protocol.gene_symbols.model_copy(update={"hgnc": None}) if sources else GeneSymbols(),
         patients=_patients(protocol),
         criteria=(*written, *found),
     )

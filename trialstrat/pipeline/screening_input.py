@@ -15,7 +15,7 @@ from trialstrat.cohort.patients import read_long_table, read_patients, read_plai
 from trialstrat.criteria.frozen import from_mapping
 from trialstrat.criteria.trialpathfinder import parse_rules, rule_tables
 from trialstrat.errors import DataError, ProtocolError, UsageError
-from trialstrat.protocol.features_model import Feature
+from trialstrat.protocol.features_model import Feature, GeneSymbols
 from trialstrat.protocol.language.check import faults, finding
 from trialstrat.protocol.language.criterion import CriteriaSet, Criterion
 from trialstrat.protocol.language.names import kinds_asked, long_tables, patient_columns
@@ -29,7 +29,7 @@ class Written:
     """Criteria with the tables they are asked of, the file they came from and the line of each by its id.
 
     ``features`` are columns that may be derived where the patients' file does not have them; ``sources`` say how the
-    files beside it are read, ``patients`` how itself.
+    files beside it are read, ``patients`` how itself, ``gene_symbols`` how genes are called.
     """
 
     criteria: tuple[Criterion, ...]
@@ -40,6 +40,7 @@ class Written:
     features: tuple[Feature, ...] = ()
     sources: tuple[Source, ...] = ()
     patients: Source | None = None
+    gene_symbols: GeneSymbols | None = None
 
 
 def read_criteria(path: Path) -> Written:
@@ -54,6 +55,7 @@ def read_criteria(path: Path) -> Written:
             source=file.name,
             lines={},
             features=frozen.features,
+            gene_symbols=frozen.gene_symbols,
             sources=frozen.sources,
             patients=frozen.patients,
         )
@@ -146,12 +148,18 @@ def patients_and_tables(written: Written, data: Path, tables: Mapping[str, Path]
     )
     patients = read_patients(data, [entry for entry in written.variables if entry.column not in derived], name, first)
     if features:
-        columns = derived_columns(features, _sources_of(written, read), data, first, tables)
+        columns = derived_columns(features, _sources_of(written, read), data, first, tables, written.gene_symbols)
         columns = columns.reindex(patients.index.astype(str))
         patients = patients.assign(**{str(key): columns[key].array for key in columns.columns})
     long = {
         entry: read_events(
-            entry, written.criteria, written.schema, _sources_of(written, {entry}), (data, first), tables
+            entry,
+            written.criteria,
+            written.schema,
+            _sources_of(written, {entry}),
+            (data, first),
+            tables,
+            written.gene_symbols,
         )
         if entry in events
         else read_long_table(tables[entry], written.schema.tables[entry], _plain_source(written, entry))

@@ -12,6 +12,7 @@ from trialstrat.cohort.language.evaluate import state_of
 from trialstrat.cohort.language.tables import Tables
 from trialstrat.cohort.new_events import read_events
 from trialstrat.errors import DataError
+from trialstrat.protocol.features_model import GeneSymbols
 from trialstrat.protocol.language.criterion import Criterion
 from trialstrat.protocol.language.grammar import parse
 from trialstrat.protocol.language.schema import ColumnSchema, Molecular, Schema, TableSchema
@@ -22,7 +23,14 @@ HEAD = "Hugo_Symbol\tVariant_Classification\tTumor_Sample_Barcode\tHGVSp_Short\t
 PATIENTS = ["TCGA-AA-0001", "TCGA-AA-0002", "TCGA-AA-0003"]
 
 
-def states(tmp_path: Path, text: str, body: str, name: str = "new.maf", **more: object) -> list[int]:
+def states(
+    tmp_path: Path,
+    text: str,
+    body: str,
+    name: str = "new.maf",
+    symbols: GeneSymbols | None = None,
+    **more: object,
+) -> list[int]:
     (tmp_path / name).write_text(body if name.endswith("vcf") else HEAD + body)
     columns = dict.fromkeys(("gene", "variant_class", "protein_change", "found"), TEXT)
     declared = TableSchema(columns=columns, id="patient", holds="variants")
@@ -35,7 +43,7 @@ def states(tmp_path: Path, text: str, body: str, name: str = "new.maf", **more: 
     (tmp_path / "new.csv").write_text("patient\n" + "\n".join(PATIENTS) + "\n")
     files = {"variants": tmp_path / name}
     first = Source(name="patients", file="new.csv", id="patient")
-    frame = read_events("variants", [criterion], schema, [source], (tmp_path / "new.csv", first), files)
+    frame = read_events("variants", [criterion], schema, [source], (tmp_path / "new.csv", first), files, symbols)
     assert frame["patient"].isin(PATIENTS).all()
     patients = pd.DataFrame(index=pd.Index(PATIENTS))
     return state_of(criterion, Tables(patients=patients, long={"variants": frame}, schema=schema)).tolist()
@@ -64,6 +72,13 @@ BARCODES = {"id_rules": ("tcga_patient",)}
 )
 def test_who_is_not_in_the_file_is_unknown(text: str, expected: list[int], tmp_path: Path) -> None:
     assert states(tmp_path, text, BODY, **BARCODES) == expected
+
+
+def test_a_symbol_means_what_it_meant_in_the_study(tmp_path: Path) -> None:
+    body = BODY.replace("BRAF", "RAF-B1")
+    assert states(tmp_path, "mutation of BRAF", body, **BARCODES) == [0, 0, -1]
+    meant = GeneSymbols(resolve={"RAF-B1": "BRAF"})
+    assert states(tmp_path, "mutation of BRAF", body, symbols=meant, **BARCODES) == [1, 0, -1]
 
 
 def test_every_patient_was_looked_at_where_that_was_declared(tmp_path: Path) -> None:
