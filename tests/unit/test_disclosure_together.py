@@ -189,6 +189,23 @@ def test_an_analysis_of_nearly_everybody_does_not_show_its_size(n: int, events: 
     assert (part.n is None, part.events is None) == (n == 197, (n, events) in ((197, 90), (190, 88)))
 
 
+def test_an_arm_is_not_the_rest_of_another_arm_of_nearly_its_size() -> None:
+    arms = {"a": (102, 48), "b": (98, 46), "c": (100, 50)}
+    made = [
+        Estimate(name=f"{stem}.{arm}", label="", value=1.0, lower=np.nan, upper=np.nan, n=n, events=events)
+        for arm, (n, events) in arms.items()
+        for stem in ("baseline.maturity", "primary.km.median")
+    ]
+    columns = (Column(key="arm", label="Arm"), *(Column(key=key, label=key, kind="count") for key in ("n", "events")))
+    table = Table(
+        name="baseline.follow_up", title="", columns=columns, protection="counts",
+        rows=tuple((arm, *numbers) for arm, numbers in arms.items()),
+    )  # fmt: skip
+    done = protect(StageResult(stage="baseline", estimates=tuple(made), tables=(table,)), 5)
+    assert {(entry.n, entry.events) for entry in done.estimates} == set(arms.values())
+    assert done.tables[0].rows == table.rows
+
+
 def test_the_counts_of_a_feature_are_those_of_its_variable() -> None:
     """Altered in 3, unaltered in 230, unknown in 7: the table of features may not show what Table 1 hides."""
 

@@ -110,7 +110,7 @@ def _wholes(results: Sequence[StageResult]) -> set[tuple[int, int]]:
 
 def _without_difference(estimate: Estimate, wholes: set[tuple[int, int]], minimum: int) -> Estimate:
     """An estimate of nearly everybody without its own size: the few left out would be its difference to the whole."""
-    if estimate.n is None or estimate.unit in COUNT_UNITS:
+    if estimate.n is None or estimate.unit in COUNT_UNITS or (estimate.n, estimate.events) in wholes:
         return estimate
     few = any(0 < n - estimate.n < minimum for n, _ in wholes)
     lost = estimate.events is not None and any(0 < events - estimate.events < minimum for _, events in wholes)

@@ -60,8 +60,10 @@ def _nearly_whole(
     found = set()
     for counts, place in zip(systems, places, strict=True):
         for (_, key), own in counts.at.items():
-            known = [n for n, _ in wholes] if key in SIZES else [e for _, e in wholes] if key in EVENTS else []
-            if any(is_small(whole - counts.values[own], minimum) for whole in known):
+            known = {n for n, _ in wholes} if key in SIZES else {e for _, e in wholes} if key in EVENTS else set()
+            value = counts.values[own]
+            # a whole itself, an arm beside another arm of nearly its size, is not the rest of that one
+            if value not in known and any(is_small(whole - value, minimum) for whole in known):
                 found.add(place[own])
     return found
 
