@@ -77,7 +77,9 @@ def test_scores_are_those_of_the_stored_model_on_these_patients(trained: Path, t
     assert "Nothing was fitted, tuned or chosen on these patients." in first
     assert "Whom to enrol" not in page
     assert f"C {expected:.3f} (" in page
-    assert "held out in the study that made it" in page
+    before = estimates(trained / "run")["models.best.uno_c"]
+    limits = "({lower:.3f} to {upper:.3f})".format(**before)
+    assert f"it was {before['value']:.3f} {limits} held out in the study that made it" in page
     stored = b"".join(entry.read_bytes() for entry in out.rglob("*") if entry.is_file())
     assert OTHERS.encode() not in stored
 

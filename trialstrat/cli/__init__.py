@@ -13,13 +13,17 @@ import traceback
 from collections.abc import Callable
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Annotated, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, ParamSpec, TypeVar
 
 import typer
 
 from trialstrat.cli import signals
 from trialstrat.cli.progress import Terminal
 from trialstrat.errors import EXIT_BUG, EXIT_SIGINT, TrialstratError, UsageError
+
+if TYPE_CHECKING:
+    from trialstrat.pipeline.run import RunOutcome
+    from trialstrat.pipeline.validate import ValidateOutcome
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,6 +54,19 @@ def main() -> NoReturn:
     signals.install()
     app()
     sys.exit(0)
+
+
+def _tell(outcome: RunOutcome | ValidateOutcome, *, as_json: bool, quiet: bool) -> None:
+    """Where the folder is, the warnings, and the few lines that answer."""
+    if as_json:
+        typer.echo(json.dumps({"out": str(outcome.out), "findings": [f.to_dict() for f in outcome.findings]}))
+    elif not quiet:
+        for finding in outcome.findings:
+            if finding.severity == "warning":
+                typer.echo(f"warning: {_visible(finding.text())}", err=True)
+        for line in outcome.headline():
+            typer.echo(_visible(line))
+        typer.echo(f"Report: {outcome.out / 'report.html'}")
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
@@ -171,15 +188,7 @@ def run(
         raise UsageError("--release compares with runs given out before: name them with --against RUN.")
     with Terminal(quiet=quiet or as_json) as progress:
         outcome = do_run(protocol, options, progress)
-    if as_json:
-        typer.echo(json.dumps({"out": str(outcome.out), "findings": [f.to_dict() for f in outcome.findings]}))
-    elif not quiet:
-        for finding in outcome.findings:
-            if finding.severity == "warning":
-                typer.echo(f"warning: {_visible(finding.text())}", err=True)
-        for line in outcome.headline():
-            typer.echo(_visible(line))
-        typer.echo(f"Report: {outcome.out / 'report.html'}")
+    _tell(outcome, as_json=as_json, quiet=quiet)
 
 
 @app.command()
@@ -256,15 +265,7 @@ def validate(
     )
     with Terminal(quiet=quiet or as_json) as progress:
         outcome = do_validate(folder, protocol, options, progress)
-    if as_json:
-        typer.echo(json.dumps({"out": str(outcome.out), "findings": [f.to_dict() for f in outcome.findings]}))
-    elif not quiet:
-        for finding in outcome.findings:
-            if finding.severity == "warning":
-                typer.echo(f"warning: {_visible(finding.text())}", err=True)
-        for line in outcome.headline():
-            typer.echo(_visible(line))
-        typer.echo(f"Report: {outcome.out / 'report.html'}")
+    _tell(outcome, as_json=as_json, quiet=quiet)
 
 
 @app.command()

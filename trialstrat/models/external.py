@@ -108,9 +108,13 @@ def _lead(frozen: FrozenModel, score: HeldOutScore, held: Estimate | None) -> st
     """The first sentence of the report's section."""
     if not np.isfinite(score.value):
         return f"How well the frozen model ({frozen.label}) predicts here cannot be estimated: {score.reason}"
+    there = f"; it was {_limited(held)} held out in the study that made it" if held and held.status == "ok" else ""
+    return f"The frozen model ({frozen.label}) has Uno's C {_limited(score)} in these patients{there}"
+
+
+def _limited(score: HeldOutScore | Estimate) -> str:
     limits = f" ({score.lower:.3f} to {score.upper:.3f})" if np.isfinite(score.lower) else ""
-    there = f"; it was {held.value:.3f} held out in the study that made it" if held and held.status == "ok" else ""
-    return f"The frozen model ({frozen.label}) has Uno's C {score.value:.3f}{limits} in these patients{there}"
+    return f"{score.value:.3f}{limits}"
 
 
 def _estimate(cohort: Cohort, task: EvaluationTask, score: HeldOutScore) -> Estimate:
