@@ -16,10 +16,9 @@ pytestmark = pytest.mark.slow
 
 TRIALS = 50
 NULLS = 150
-#: Scenario -> power (for ``smooth``: claims). Promised are 0.92, 0.45, 0.45 and 0.85 for ``spike``, ``two``, ``pgr40``
-#: and ``smooth``. For ``pgr40`` 0.42 of 300 trials were measured: the promise is not kept, what was measured is held.
-#: ``spike12`` (12 instead of 13% harmed, so that one trial in twenty has no such candidate rule) has no promise.
-POWER = {"spike": 0.92, "spike12": 0.85, "two": 0.45, "pgr40": 0.40, "smooth": 0.85}
+#: Scenario -> promised power (for ``smooth``: claims). ``spike12`` is ``spike`` with 12 instead of 13% harmed. For
+#: ``pgr40`` 0.42 of 300 trials were measured: the promise is not kept, and these few trials cannot show the difference.
+POWER = {"spike": 0.92, "spike12": 0.92, "two": 0.45, "pgr40": 0.45, "smooth": 0.85}
 
 
 @pytest.mark.parametrize("name", ["null07", "null1", "varied"])
