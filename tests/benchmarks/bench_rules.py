@@ -15,7 +15,7 @@ from trialstrat.subgroups.conjunctions import conjunctions
 from trialstrat.subgroups.literals import markers_of, splits
 from trialstrat.subgroups.null_model import main_effects, null_fit
 from trialstrat.subgroups.rule_prior import prognostic_prior
-from trialstrat.subgroups.rules import SIZE, Trial, evidence, labels, sums
+from trialstrat.subgroups.rules import SIZE, SLOPE, Trial, evidence, labels, sums
 
 
 def main() -> None:
@@ -24,12 +24,13 @@ def main() -> None:
     made = trial(np.random.default_rng(1), "spike", 1000)
     markers = markers_of(made.frame, list(made.frame))
     rules = conjunctions(splits(made.frame, markers, 100), 2)
-    fit = null_fit(outcome_of(made), made.treated, main_effects(made.frame, markers))
+    prognosis = main_effects(made.frame, markers)
+    fit = null_fit(outcome_of(made), made.treated, prognosis.columns)
     search = Trial(
         treated=made.treated, residual=fit.residual, expected=fit.expected, blocks=np.zeros(1000, dtype=np.int64),
         counts=True,
     )  # fmt: skip
-    prior = prognostic_prior(rules, np.arange(len(markers)), fit.residual, fit.expected, SIZE)
+    prior = prognostic_prior(rules, np.arange(len(markers)), fit, fit, prognosis.owner, size=SIZE, slope=SLOPE)
     label = labels(search, np.random.default_rng(2), 250)
     evidence(search, sums(search, rules.base, label[:, :2]), rules, prior, 0)
     started = time.perf_counter()

@@ -284,7 +284,7 @@ def _propensity(frame: pd.DataFrame, treated: NDArray[np.int64], confounders: Se
     unknown = int(np.any([column(frame, name).isna() for name in confounders], axis=0).sum())
     if unknown:
         raise InvalidInputError(f"confounders: {unknown} of {len(frame)} patients have an unknown one; complete them")
-    model = propensity(treated, main_effects(frame, markers_of(frame, confounders)))
+    model = propensity(treated, main_effects(frame, markers_of(frame, confounders)).columns)
     if model.status != "ok":
         raise NotEstimableError(f"confounders: {model.reason}")
     return np.asarray(model.score, dtype=np.float64)

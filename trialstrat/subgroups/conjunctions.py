@@ -50,15 +50,6 @@ class Conjunctions:
         """Number of rules."""
         return len(self.depth)
 
-    def marker_sets(self) -> tuple[Ints, Ints]:
-        """Number of the set of markers of every rule (r,), and how many markers each set has (sets,)."""
-        owner = np.where(self.members_of >= 0, self.splits.marker[self.members_of] + 1, 0)
-        key = np.zeros(self.size, dtype=np.int64)
-        for column in np.sort(owner, axis=1).T:
-            key = key * (len(self.splits.markers) + 1) + column
-        _, first, number = np.unique(key, return_index=True, return_inverse=True)
-        return number, self.depth[first]
-
     def conditions(self, rule: int) -> tuple[Condition, ...]:
         """The conditions of a rule, in the order of the markers."""
         used = [(int(s), bool(h)) for s, h in zip(self.members_of[rule], self.high[rule], strict=True) if s >= 0]

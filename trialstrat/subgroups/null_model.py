@@ -16,8 +16,8 @@ from trialstrat.subgroups.literals import POINT_MASS, Marker
 
 Floats = NDArray[np.float64]
 
-#: Ridge penalty on standardised main effects, in units of the log-likelihood.
-RIDGE = 2.0
+#: Ridge penalty on standardised main effects, in units of the log-likelihood: they are expected to be around 0.3.
+RIDGE = 10.0
 UNPENALISED = 1e-8
 _STEPS = 25
 
@@ -27,7 +27,7 @@ class NullFit:
     """What each patient contributes to the score of a treatment effect: ``residual`` and ``expected`` (n,).
 
     ``prognosis`` (n,) is the linear predictor of the main effects (with intercept where there is one) under control,
-    ``effect`` that of treatment in everybody.
+    ``effect`` that of treatment in everybody. ``coef`` (p,) are the main effects, ``covariance`` (p, p) that of them.
 
     For times: martingale residuals and expected events (of the cause of interest); for binary outcomes y - p and
     p (1 - p); for continuous ones residual and 1, both over the residual variance. The effect of treatment in any
@@ -38,16 +38,27 @@ class NullFit:
     expected: Floats
     prognosis: Floats
     effect: float
+    coef: Floats
+    covariance: Floats
     method: str
 
 
-def main_effects(frame: pd.DataFrame, markers: Sequence[Marker]) -> Floats:
-    """Standardised columns (n, p) for the prognosis: normal scores and their squares, point masses, levels.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MainEffects:
+    """Standardised ``columns`` (n, p) for the prognosis, and the number of the marker that each is of (p,)."""
+
+    columns: Floats
+    owner: NDArray[np.int64]
+
+
+def main_effects(frame: pd.DataFrame, markers: Sequence[Marker]) -> MainEffects:
+    """Columns for the prognosis: normal scores and their squares, point masses, levels.
 
     Unknown values are at the average, with a column that says so.
     """
     columns: list[Floats] = []
-    for marker in markers:
+    owner: list[int] = []
+    for number, marker in enumerate(markers):
         values = frame[marker.column]
         known = values.notna().to_numpy()
         if not known.all():
@@ -57,11 +68,13 @@ def main_effects(frame: pd.DataFrame, markers: Sequence[Marker]) -> Floats:
             columns += [(known & (text == level)).astype(np.float64) for level in marker.levels[1:]]
         else:
             columns += _numeric(values.to_numpy(dtype=np.float64, na_value=np.nan), known)
-    kept = [x for x in columns if float(np.std(x)) > 0]
-    if not kept:
-        return np.zeros((len(frame), 0))
-    made = np.column_stack(kept)
-    return (made - made.mean(axis=0)) / made.std(axis=0)
+        owner += [number] * (len(columns) - len(owner))
+    kept = [at for at, x in enumerate(columns) if float(np.std(x)) > 0]
+    made = np.column_stack([columns[at] for at in kept]) if kept else np.zeros((len(frame), 0))
+    return MainEffects(
+        columns=(made - made.mean(axis=0)) / made.std(axis=0),
+        owner=np.array([owner[at] for at in kept], dtype=np.int64),
+    )
 
 
 def normal_scores(values: Floats, known: NDArray[np.bool_]) -> Floats:
@@ -106,20 +119,24 @@ def _times(outcome: ShownOutcome, time: Floats, X: Floats, weight: Floats) -> Nu
     penalty = np.concatenate([[UNPENALISED], np.full(X.shape[1] - 1, RIDGE)])
     coef = _newton(lambda b: hazard.derivatives(X, b), penalty)
     expected = hazard.expected(X @ coef)
+    covariance = np.linalg.inv(hazard.derivatives(X, coef)[1] + np.diag(penalty))
     return NullFit(
         residual=outcome.of_interest - expected, expected=expected, prognosis=X[:, 1:] @ coef[1:],
-        effect=float(coef[0]), method="Cox model with ridge main effects",
+        effect=float(coef[0]), coef=coef[1:], covariance=covariance[1:, 1:],
+        method="Cox model with ridge main effects",
     )  # fmt: skip
 
 
 def _values(value: Floats, A: Floats, penalty: Floats, weight: Floats) -> NullFit:
     W = weight[:, None] * A
-    coef = np.linalg.solve(W.T @ A + np.diag(penalty), W.T @ value)
+    information = W.T @ A + np.diag(penalty)
+    coef = np.linalg.solve(information, W.T @ value)
     rest = value - A @ coef
     variance = float(np.average(rest**2, weights=weight)) or 1.0
     return NullFit(
         residual=rest / variance, expected=np.full(len(rest), 1.0 / variance),
-        prognosis=A @ coef - A[:, 1] * coef[1], effect=float(coef[1]), method="linear model with ridge main effects",
+        prognosis=A @ coef - A[:, 1] * coef[1], effect=float(coef[1]), coef=coef[2:],
+        covariance=variance * np.linalg.inv(information)[2:, 2:], method="linear model with ridge main effects",
     )  # fmt: skip
 
 
@@ -132,7 +149,9 @@ def _binary(y: Floats, A: Floats, penalty: Floats, weight: Floats) -> NullFit:
     risk = expit(A @ coef)
     return NullFit(
         residual=y - risk, expected=risk * (1 - risk), prognosis=A @ coef - A[:, 1] * coef[1],
-        effect=float(coef[1]), method="logistic model with ridge main effects",
+        effect=float(coef[1]), coef=coef[2:],
+        covariance=np.linalg.inv(derivatives(coef)[1] + np.diag(penalty))[2:, 2:],
+        method="logistic model with ridge main effects",
     )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def treatment_scores(data: SearchInput, favourable: str = "lower") -> tuple[Floa
     if reason:
         return np.empty(0), reason
     plain = replace(data.outcome, kind="continuous", time=None, entry=None, event=None, value=value)
-    fit = null_fit(plain, data.treated, main_effects(data.frame, data.markers))
+    fit = null_fit(plain, data.treated, main_effects(data.frame, data.markers).columns)
     share = np.full(len(value), data.treated.mean()) if data.propensity is None else data.propensity
     scores = doubly_robust(value, data.treated, share, fit.prognosis, fit.prognosis + fit.effect)
     better_high = data.outcome.kind == "time_to_event" or (

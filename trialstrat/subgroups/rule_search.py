@@ -15,10 +15,10 @@ from trialstrat.protocol.model import Condition
 from trialstrat.subgroups.conjunctions import Conjunctions, conjunctions
 from trialstrat.subgroups.correction import Correction, correct
 from trialstrat.subgroups.literals import Marker, rule_text, splits
-from trialstrat.subgroups.null_model import main_effects, normal_scores, null_fit
+from trialstrat.subgroups.null_model import MainEffects, NullFit, main_effects, normal_scores, null_fit
 from trialstrat.subgroups.rule_effects import RuleEffect, rule_effects
 from trialstrat.subgroups.rule_prior import Prior, prognostic_prior
-from trialstrat.subgroups.rules import SIZE, Search, Trial, rule_differences, search, sums
+from trialstrat.subgroups.rules import SIZE, SLOPE, Search, Trial, rule_differences, search, sums
 from trialstrat.subgroups.scales import EffectOptions
 from trialstrat.subgroups.shrinkage import Shrinkage, shrinkage
 from trialstrat.subgroups.stability import Stability, stability
@@ -136,16 +136,17 @@ def search_rule(
 def find_best(data: SearchInput, options: RuleOptions, *, rng: np.random.Generator) -> Searched:
     """The global test and the best rule; raises as :func:`search_rule`."""
     _check(data, options)
-    trial, method = _trial(data)
+    prognosis = main_effects(data.frame, data.markers)
+    trial, fit = _trial(data, prognosis)
     rules = _candidates(data, options)
     scores = _scores(data)
     sign = {"either": 0, "benefit": -1, "harm": 1}[options.direction] * (1 if larger_is_harm(data, options) else -1)
     found = search(
-        trial, rules, scores, _prior(data, trial, rules), rng=rng, alpha=options.alpha,
+        trial, rules, scores, _prior(data, trial, rules, fit, prognosis), rng=rng, alpha=options.alpha,
         permutations=options.permutations, direction=sign,
     )  # fmt: skip
     return Searched(
-        data=data, options=options, trial=trial, rules=rules, scores=scores, found=found, method=method, sign=sign
+        data=data, options=options, trial=trial, rules=rules, scores=scores, found=found, method=fit.method, sign=sign
     )
 
 
@@ -198,8 +199,7 @@ def _check(data: SearchInput, options: RuleOptions) -> None:
             )
 
 
-def _trial(data: SearchInput) -> tuple[Trial, str]:
-    Z = main_effects(data.frame, data.markers)
+def _trial(data: SearchInput, prognosis: MainEffects) -> tuple[Trial, NullFit]:
     weights = None
     blocks = np.zeros(len(data.treated), dtype=np.int64)
     if data.strata is not None:
@@ -209,12 +209,12 @@ def _trial(data: SearchInput) -> tuple[Trial, str]:
         weights = np.where(data.treated == 1, 1.0 - data.propensity, data.propensity)
         blocks = _bands(data.propensity)
         inside = {"weight_treated": 1.0 - data.propensity, "weight_control": data.propensity}
-    fit = null_fit(data.outcome, data.treated, Z, weights)
+    fit = null_fit(data.outcome, data.treated, prognosis.columns, weights)
     trial = Trial(
         treated=data.treated.astype(np.int64), residual=fit.residual, expected=fit.expected, blocks=blocks,
         counts=data.outcome.timed and data.propensity is None, unit=_unit(data, fit.expected), **inside,
     )  # fmt: skip
-    return trial, fit.method
+    return trial, fit
 
 
 def _unit(data: SearchInput, expected: Floats) -> float:
@@ -222,10 +222,12 @@ def _unit(data: SearchInput, expected: Floats) -> float:
     return float(0.5 / np.sqrt(expected.mean())) if data.outcome.kind == "continuous" else 1.0
 
 
-def _prior(data: SearchInput, trial: Trial, rules: Conjunctions) -> Prior:
+def _prior(data: SearchInput, trial: Trial, rules: Conjunctions, fit: NullFit, prognosis: MainEffects) -> Prior:
     alone = null_fit(data.outcome, data.treated, np.zeros((trial.n, 0)))
     numeric = np.flatnonzero([not marker.levels for marker in data.markers])
-    return prognostic_prior(rules, numeric, alone.residual, alone.expected, SIZE * trial.unit)
+    return prognostic_prior(
+        rules, numeric, alone, fit, prognosis.owner, size=SIZE * trial.unit, slope=SLOPE * trial.unit
+    )
 
 
 def _bands(propensity: Floats, count: int = 10) -> Ints:

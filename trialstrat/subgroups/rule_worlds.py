@@ -75,7 +75,7 @@ class OutcomeModel:
 
 def outcome_model(data: SearchInput) -> OutcomeModel:
     """Fit prognosis, overall effect, other causes and censoring to the patients at hand."""
-    fit = null_fit(data.outcome, data.treated, main_effects(data.frame, data.markers))
+    fit = null_fit(data.outcome, data.treated, main_effects(data.frame, data.markers).columns)
     outcome = data.outcome
     if outcome.time is None or outcome.event is None:
         rest = None

@@ -135,16 +135,14 @@ def sums(trial: Trial, base: Float32, label: Floats, drift: Floats | None = None
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
-    """Evidence of b labellings: ``total`` (depths, b), by number of conditions; the rest by set of markers (sets, b).
+    """Evidence of b labellings by number of conditions (depths, b): ``total`` over all rules, ``top`` of the best one.
 
-    ``sets`` is that of the rules over one set of markers together, ``at`` the best rule of each set, ``depth`` (sets,)
-    its number of conditions.
+    ``at`` (depths, b) is the number of the best rule.
     """
 
     total: Floats
-    sets: Floats
+    top: Floats
     at: Ints
-    depth: Ints
 
 
 def evidence(trial: Trial, found: Sums, rules: Conjunctions, prior: Prior, direction: int) -> Evidence:
@@ -157,15 +155,13 @@ def evidence(trial: Trial, found: Sums, rules: Conjunctions, prior: Prior, direc
     ----------
     Andrews & Ploberger (1994), Econometrica 62:1383. Wakefield (2009), Genet Epidemiol 33:79.
     """
-    number, depth = rules.marker_sets()
     # of a single split only one side is listed: either sign stands for one of its sides
     way = np.where(rules.depth == 1, 0, direction)
-    value, at = rule_evidence(
-        found.tm, found.m, found.tl, found.ls, rules.terms, rules.signs, rules.width, number, way, prior.rules,
-        len(depth), SIZE * trial.unit, trial.counts,
+    total, top, at = rule_evidence(
+        found.tm, found.m, found.tl, found.ls, rules.terms, rules.signs, rules.width, rules.depth - 1, way, prior.rules,
+        int(rules.depth.max()), SIZE * trial.unit, trial.counts,
     )  # fmt: skip
-    total = np.vstack([logsumexp(value[depth == d], axis=0) for d in range(1, int(depth.max()) + 1)])
-    return Evidence(total=total, sets=value, at=at, depth=depth)
+    return Evidence(total=total, top=top, at=at)
 
 
 def rule_differences(found: Sums, rules: Conjunctions, chosen: Ints) -> tuple[Floats, Floats]:
@@ -278,12 +274,11 @@ def together(names: tuple[str, ...], value: Floats) -> Floats:
 
 
 def chosen_rules(found: Evidence) -> Ints:
-    """The best rule (b,): the likeliest of the likeliest set of markers.
+    """The best rule (b,): the likeliest one, by its weight and Bayes factor.
 
-    The rules over the same markers differ in their cuts and say nearly the same: which markers it is, they say
-    together. Each further condition is half as likely beforehand.
+    Each further condition is half as likely beforehand.
     """
-    likely = (found.sets - np.log(2.0) * (found.depth[:, None] - 1)).argmax(axis=0)
+    likely = (found.top - np.log(2.0) * np.arange(len(found.top))[:, None]).argmax(axis=0)
     return found.at[likely, np.arange(found.at.shape[1])]
 
 
@@ -303,7 +298,7 @@ def search(
     Components: the evidence for a difference of effects inside and outside a rule, over all rules of one, two (and
     three) conditions, and that for an interaction of treatment with the value of a marker. Their weighted mean is
     referred to its own permutation distribution, that of the whole search. The best rule is the one with the largest
-    prior weight times Bayes factor, over the markers for which all rules together have the most.
+    prior weight times Bayes factor.
 
     Parameters
     ----------

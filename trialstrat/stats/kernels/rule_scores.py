@@ -119,8 +119,8 @@ def rule_evidence(tm, m, tl, ls, terms, signs, width, group, direction, prior, g
 
     Returns
     -------
-    evidence (groups, b), at (groups, b)
-        Log of the weighted sum of Bayes factors, and the number of the rule with the largest part in it.
+    evidence (groups, b), top (groups, b), at (groups, b)
+        Log of the weighted sum of Bayes factors, log of the largest part in it, and the number of the rule it is of.
     """
     count, columns = terms.shape[0], tm.shape[1]
     total = np.zeros((groups, columns))
@@ -147,7 +147,7 @@ def rule_evidence(tm, m, tl, ls, terms, signs, width, group, direction, prior, g
             if value > top[g, j]:
                 top[g, j] = value
                 at[g, j] = r
-    return np.log(np.maximum(total, 1e-300)), at
+    return np.log(np.maximum(total, 1e-300)), top, at
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
