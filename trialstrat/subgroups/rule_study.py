@@ -40,6 +40,7 @@ from trialstrat.subgroups.rule_tables import (
     stability_tables,
     test_estimates,
     top_table,
+    weights_table,
 )
 from trialstrat.subgroups.scales import EffectOptions
 
@@ -336,7 +337,7 @@ def _tables(
     weighted = main.searched.data.propensity is not None
     note = f"{main.comparison.label}; {outcome.population(main.rows)}; unknown values meet no condition."
     note += " Overlap weights, robust limits." if weighted else ""
-    tables = [conditions_table(rule), effects_table(rule, outcome, note), searched_table(rule)]
+    tables = [conditions_table(rule), effects_table(rule, outcome, note), searched_table(rule), weights_table(rule)]
     tables += [*stability_tables(rule), top_table(rule)]
     tables += rule_curves(rule, outcome, arms, arm_labels(cohort), main.rows, cohort.protocol.analysis.level)
     if len(compared) > 1:

@@ -13,6 +13,7 @@ from trialstrat.results import Cell, Column, Estimate, Table
 from trialstrat.subgroups.curves import CURVE_METHOD, DrawnCurve, at_risk_table, draw, km_table
 from trialstrat.subgroups.literals import condition_text, operator_and_value
 from trialstrat.subgroups.rule_effects import RuleEffect
+from trialstrat.subgroups.rule_prior import PROGNOSTIC
 from trialstrat.subgroups.rule_search import RuleFound
 from trialstrat.subgroups.rules import COMPONENTS, Search
 
@@ -171,6 +172,26 @@ def searched_table(found: RuleFound) -> Table:
         rows=rows,
         note=f"Every candidate was tried in the data, in each of {found.search.null.shape[1]} permutations and in each "
         f"of {found.correction.worlds} simulated trials.",
+        protection="none",
+    )
+
+
+def weights_table(found: RuleFound) -> Table:
+    """``rule.weights``: how much each marker counted in the search before the effect of treatment was looked at."""
+    weights = found.search.prior.markers
+    titles = [marker.title for marker in found.rules.splits.markers]
+    rows = tuple((titles[at], float(weights[at] / weights.sum())) for at in np.argsort(-weights, kind="stable"))
+    return Table(
+        name="rule.weights",
+        title="Weight of each marker beforehand",
+        columns=(
+            Column(key="marker", label="Marker"),
+            Column(key="share", label="Weight beforehand", kind="percent"),
+        ),
+        rows=rows,
+        note="Markers with a prognosis are expected more often to change the effect of treatment, and weigh up to "
+        f"{PROGNOSTIC:g} times as much as others. Weights use patients and outcomes, are the same in every "
+        "permutation, and leave the error rate of the search as it is.",
         protection="none",
     )
 

@@ -65,11 +65,15 @@ def test_the_stages_hold_the_promised_tables_and_survive_disclosure(study, cohor
     assert (first.stage, second.stage) == ("heterogeneity", "rule")
     names = {table.name for table in second.tables}
     assert {
-        "rule.conditions", "rule.effects", "rule.searched", "rule.stability", "rule.selection_frequency",
-        "rule.cutpoints", "rule.top", "rule.km", "rule.at_risk",
+        "rule.conditions", "rule.effects", "rule.searched", "rule.weights", "rule.stability",
+        "rule.selection_frequency", "rule.cutpoints", "rule.top", "rule.km", "rule.at_risk",
     } <= names  # fmt: skip
     rows = {(row["set"], row["kind"], row["scale"]) for row in second.table("rule.effects").records()}
     assert len(rows) == 18
+    weights = second.table("rule.weights")
+    assert sum(weights.column("share")) == pytest.approx(1)
+    # of these markers nodes and progesterone carry the prognosis
+    assert set(weights.column("marker")[:2]) == {"Positive lymph nodes", "Progesterone receptor"}
     assert {entry.name for entry in first.estimates} >= {
         "heterogeneity.global.p",
         "heterogeneity.components.one_condition.p",

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy.special import expit, logsumexp, xlogy
 from scipy.stats import multivariate_normal, norm
 
@@ -273,6 +274,11 @@ def test_null_models_of_other_outcomes(kind):
     assert fit.effect == pytest.approx(0.8, abs=0.4)
     assert (fit.residual * treated).sum() == pytest.approx(0, abs=1e-6)
     assert (fit.expected > 0).all()
+    X = sm.add_constant(np.column_stack([treated, z]))
+    peer = sm.OLS(value, X).fit() if kind == "continuous" else sm.Logit(event, X).fit(disp=0)
+    # the ridge takes a share off both
+    np.testing.assert_allclose(fit.coef, peer.params[2:], atol=0.13)
+    np.testing.assert_allclose(fit.covariance, peer.cov_params()[2:, 2:], rtol=0.2, atol=3e-4)
 
 
 def test_correction_takes_off_more_where_a_claim_was_close():

@@ -29,6 +29,7 @@ READING = (
 PLAIN = (
     ("comparisons", "Every treatment against the control", False),
     ("searched", "What was searched", False),
+    ("weights", "Weight of each marker beforehand", True),
     ("selection_frequency", "Conditions found again in resamples", False),
     ("cutpoints", "Cut-points found in resamples", True),
     ("top", "The best rules of the search", True),
