@@ -190,8 +190,8 @@ def weights_table(found: RuleFound) -> Table:
         ),
         rows=rows,
         note="Markers with a prognosis are expected more often to change the effect of treatment, and weigh up to "
-        f"{PROGNOSTIC:g} times as much as others. Weights use patients and outcomes, are the same in every "
-        "permutation, and leave the error rate of the search as it is.",
+        f"{PROGNOSTIC:g} times as much as others. Weights use patients and outcomes, and are the same in every "
+        "permutation, which pays for the search.",
         protection="none",
     )
 
