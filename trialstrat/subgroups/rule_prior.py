@@ -24,7 +24,7 @@ ODDS = 0.1
 BESIDE = 0.4
 #: How much more often one value alone against all others at an end of a marker, as "not detected", is expected to do
 #: so than another cut.
-ALONE = 2.5
+ALONE = 3.0
 #: A marker with so few cuts has none that is special.
 FEW = 4
 #: Log Bayes factors are cut here: beyond there is no doubt left, and their exponentials stay finite.

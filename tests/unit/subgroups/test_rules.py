@@ -162,7 +162,8 @@ def test_what_a_marker_adds_to_the_others_is_the_bayes_factor_of_its_coefficient
 def test_components_are_weighed_together_and_the_best_rule_is_the_likeliest():
     value = np.log([[4.0, 1.0], [2.0, 3.0], [1.0, 1.0]])
     made = together(("one_condition", "two_conditions", "continuous"), value)
-    np.testing.assert_allclose(np.exp(made), [(0.6 * 4 + 0.2 * 2 + 0.2) / 1.0, (0.6 + 0.2 * 3 + 0.2) / 1.0])
+    whole = 0.85 + 0.1 + 0.1
+    np.testing.assert_allclose(np.exp(made), [(0.85 * 4 + 0.1 * 2 + 0.1) / whole, (0.85 + 0.1 * 3 + 0.1) / whole])
     found = Evidence(
         total=np.zeros((2, 3)), top=np.log([[4.0, 1.0, 1.0], [2.0, 3.0, 1.9]]), at=np.array([[5, 6, 4], [7, 8, 9]])
     )
