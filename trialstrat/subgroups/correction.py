@@ -34,7 +34,7 @@ GRID = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 #: Fewest claimed worlds at one size; where fewer claim, those that came nearest stand in.
 FEWEST = 20
 #: Between these the factor on a standard error is kept: the slope of the bias is itself simulated, and noisy.
-NARROWEST, WIDEST = 1.25, 1.4
+NARROWEST, WIDEST = 1.1, 1.3
 #: A statistic below this has nothing to correct.
 SMALLEST = 1e-6
 
