@@ -19,6 +19,8 @@ from scipy import stats
 from trialstrat.errors import InvalidInputError
 
 _TOLERANCE, _STEPS = 1e-8, 500
+#: Share of a variance that is rounding and nothing else.
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ def component_association(
     total = float(variances[variances > 0].sum())
     out = []
     for number, at in enumerate(order, start=1):
-        if variances[at] <= 1e-12 * total:
+        if variances[at] <= _NOTHING * total:
             break
         explained, p = _one_way(vectors[:, at], batch)
         out.append(
@@ -176,7 +178,8 @@ def _one_way(values: NDArray[np.float64], batch: NDArray[np.object_]) -> tuple[f
     if len(groups) < 2 or inner < 1 or not total > 0:
         return float("nan"), float("nan")
     share = min(float(between / total), 1.0)
-    if share >= 1:
+    # what rounding leaves within batches is no variance
+    if share >= 1 - _NOTHING:
         return share, float("nan")
     f = (share / (len(groups) - 1)) / ((1 - share) / inner)
     return share, float(stats.f.sf(f, len(groups) - 1, inner))

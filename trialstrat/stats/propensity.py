@@ -30,6 +30,12 @@ WeightKind = Literal["ate", "att", "overlap"]
 _MOST_STEPS = 100
 #: A linear predictor beyond this (probability 6e-6) asks whether the estimate exists at all.
 _SUSPICIOUS = 12.0
+#: Beyond this a probability is 0 or 1 to the last digit (2^-52): no weight can be made from it, and how far out the
+#: maximum lies, if there is one, depends on the order of additions.
+_FARTHEST = 36.0
+#: A last step that moves a log odds by more than this is no maximum: each of Newton's steps towards an infinite one
+#: moves it by about 1.
+_STILL_MOVING = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,7 +99,8 @@ def propensity(
     -------
     PropensityModel
         Not estimable when an arm is empty, a column is a combination of others, or covariates separate the arms
-        (completely or partly: the likelihood has no maximum).
+        (completely or partly: the likelihood has no maximum) or all but do (a fitted probability is 0 or 1 to the
+        last digit).
 
     Raises
     ------
@@ -121,6 +128,8 @@ def propensity(
     eta = design @ beta
     if (not converged or np.abs(eta).max() > _SUSPICIOUS) and _separated(design, arm):
         return _no_model(labels, arm, "the covariates separate the arms (the likelihood has no finite maximum)")
+    if np.abs(eta).max() > _FARTHEST:
+        return _no_model(labels, arm, "the covariates all but separate the arms (a fitted probability is 0 or 1)")
     if not converged:
         return _no_model(labels, arm, "Newton's method did not converge")
     to_original = np.zeros((beta.size, beta.size))
@@ -275,7 +284,7 @@ def _raw_weights(e: FloatArray, treated: npt.NDArray[np.bool_], estimand: str, s
 
 def _maximise(design: FloatArray, arm: IntArray) -> tuple[FloatArray, bool]:
     """Newton's method with step halving on a scaled design."""
-    beta = np.zeros(design.shape[1])
+    beta, step = np.zeros(design.shape[1]), np.full(design.shape[1], np.inf)
     value = _log_likelihood(design @ beta, arm)
     for _ in range(_MOST_STEPS):
         fitted = expit(design @ beta)
@@ -289,7 +298,8 @@ def _maximise(design: FloatArray, arm: IntArray) -> tuple[FloatArray, bool]:
         value = _log_likelihood(design @ beta, arm)
         if np.abs(step).max() < 1e-11 * max(1.0, float(np.abs(beta).max())):
             return beta, True
-    return beta, False
+    # what is left are steps of rounding, large in coefficients that are hardly determined, or a way to infinity
+    return beta, bool(np.abs(design @ step).max() < _STILL_MOVING)
 
 
 def _log_likelihood(eta: FloatArray, arm: IntArray) -> float:

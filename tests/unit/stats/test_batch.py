@@ -98,3 +98,8 @@ def test_batches_without_inner_variance_have_no_test() -> None:
     found = component_association(values, np.repeat(np.array(["a", "b", "c"], dtype=object), 4))
     assert found[0].explained == pytest.approx(1)
     assert np.isnan(found[0].p)
+    rounded = component_association(
+        values + 1e-15 * np.random.default_rng(0).normal(size=values.shape),
+        np.repeat(np.array(["a", "b", "c"], dtype=object), 4),
+    )
+    assert np.isnan(rounded[0].p)

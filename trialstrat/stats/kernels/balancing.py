@@ -14,6 +14,8 @@ _TINY = 1e-12
 #: A last step that moves a fitted log odds by more than this is no maximum: each of Newton's steps towards an infinite
 #: one moves it by about 1, those near a finite one by less than the square of the one before.
 _STILL_MOVING = 0.1
+#: Log odds beyond which a probability is 0 or 1 to the last digit, as in :mod:`trialstrat.stats.propensity`.
+_FARTHEST = 36.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -103,7 +105,7 @@ def fit_logistic(design, treated, control, ridge, coef, probability):
     bool
         Whether there is a maximum. Where covariates separate the arms, completely or in part, the likelihood stops
         rising while the coefficients go on (Albert & Anderson 1984): False, as in :func:`trialstrat.stats.propensity`;
-        False too where a maximum lies so far out (log odds of some seventy) that it cannot be told from none.
+        False too where a maximum lies so far out (log odds beyond 36) that probabilities are 0 or 1 to the last digit.
     """
     q = design.shape[1]
     gradient, step = np.zeros(q), np.zeros(q)
@@ -126,20 +128,21 @@ def fit_logistic(design, treated, control, ridge, coef, probability):
         if not np.isfinite(value):
             return False
         if np.max(np.abs(step)) * scale < 1e-9 or abs(value - before) < 1e-13 * (1.0 + abs(value)):
-            return _largest_move(design, treated, control, step) * scale < _STILL_MOVING
+            moving = _largest(design, treated, control, step) * scale
+            return moving < _STILL_MOVING and _largest(design, treated, control, coef) < _FARTHEST
     return False
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _largest_move(design, treated, control, step):
-    """The largest change of a fitted log odds by a step, over cells that are not empty."""
+def _largest(design, treated, control, coef):
+    """The largest log odds in size for coefficients, or change of them for a step, over cells that are not empty."""
     largest = 0.0
     for c in range(design.shape[0]):
         if treated[c] + control[c] > 0.0:
-            move = 0.0
+            odds = 0.0
             for j in range(design.shape[1]):
-                move += design[c, j] * step[j]
-            largest = max(largest, abs(move))
+                odds += design[c, j] * coef[j]
+            largest = max(largest, abs(odds))
     return largest
 
 
